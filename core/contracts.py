@@ -1,0 +1,238 @@
+"""Every payload that crosses Temporal or is kept as progress: ids, references and counts.
+
+Rows never travel through Temporal; they stay in object storage and PostgreSQL. No customer data
+here either: ids and search attributes are not encrypted.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+PROCESS_FILE = "ProcessFile"
+STATUS_QUERY = "status"
+
+
+class Payload(BaseModel):
+    """A frozen payload; unknown fields are kept out so that old histories stay readable."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class FileStatus(StrEnum):
+    """The six values of files.status."""
+
+    UPLOADED = "uploaded"
+    PARSING = "parsing"
+    AI_MATCHING = "ai_matching"
+    CALCULATING = "calculating"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class Stage(StrEnum):
+    """The stages of a file, in order."""
+
+    SCAN = "scan"
+    PARSE = "parse"
+    VALIDATE = "validate"
+    MATCH = "match"
+    CALCULATE = "calculate"
+    FINISH = "finish"
+
+
+STATUS_OF_STAGE = {
+    Stage.SCAN: FileStatus.PARSING,
+    Stage.PARSE: FileStatus.PARSING,
+    Stage.VALIDATE: FileStatus.PARSING,
+    Stage.MATCH: FileStatus.AI_MATCHING,
+    Stage.CALCULATE: FileStatus.CALCULATING,
+    Stage.FINISH: FileStatus.CALCULATING,
+}
+
+
+class StageState(StrEnum):
+    """How far one stage is."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class StageProgress(Payload):
+    """One stage as /status shows it."""
+
+    name: Stage
+    state: StageState = StageState.PENDING
+    started_at: dt.datetime | None = None
+    finished_at: dt.datetime | None = None
+    attempts: int = 0
+
+
+class Counts(Payload):
+    """How far the rows are. `percent` is 0–100."""
+
+    rows_total: int = 0
+    rows_parsed: int = 0
+    rows_valid: int = 0
+    activities_to_match: int = 0
+    activities_matched: int = 0
+    rows_calculated: int = 0
+    percent: float = 0.0
+
+
+class Problem(Payload):
+    """What went wrong, for people: a stable code and a sentence with the remedy."""
+
+    code: str
+    message: str
+    stage: Stage | None = None
+
+
+class FileProgress(Payload):
+    """The answer of the workflow's status query, mirrored to files.progress at stage borders."""
+
+    status: FileStatus = FileStatus.UPLOADED
+    stage: Stage | None = None
+    stages: tuple[StageProgress, ...] = tuple(StageProgress(name=stage) for stage in Stage)
+    progress: Counts = Counts()
+    retries: int = 0
+    errors: tuple[Problem, ...] = ()
+    eta: dt.datetime | None = None
+
+
+class RowCounts(Payload):
+    """Rows in = rows out: total is always the sum of the other three."""
+
+    total: int = 0
+    calculated: int = 0
+    in_review: int = 0
+    rejected: int = 0
+
+
+class FileRef(Payload):
+    """Names one file of one organization; the input of most activities."""
+
+    organization_id: UUID
+    file_id: UUID
+
+
+class ProcessFileInput(FileRef):
+    """Input of the ProcessFile workflow."""
+
+    match_batch_size: int = 200
+    start_from: Stage = Stage.SCAN
+
+
+class ProcessFileResult(Payload):
+    """Result of the ProcessFile workflow."""
+
+    status: FileStatus
+    rows: RowCounts
+    problem: Problem | None = None
+
+
+class ScanResult(Payload):
+    """Whether the upload may be opened."""
+
+    accepted: bool
+    detected_type: str = ""
+    scan_state: str = "unscanned"
+    problem: Problem | None = None
+    attempt: int = 1
+
+
+class ParseResult(Payload):
+    """What parsing left in object storage: `parts` Parquet parts, counted from 0."""
+
+    parts: int = 0
+    rows: int = 0
+    problem: Problem | None = None
+    attempt: int = 1
+
+
+class PartRef(FileRef):
+    """Names one part of a parsed file."""
+
+    part: int
+
+
+class ValidateResult(Payload):
+    """Rows of one part that can be matched, and those that cannot."""
+
+    part: int
+    rows: int
+    valid: int
+    rejected: int
+    attempt: int = 1
+
+
+class ActivitiesResult(Payload):
+    """How many distinct activities a file has; they are kept sorted by key."""
+
+    activities: int
+    attempt: int = 1
+
+
+class BatchRef(FileRef):
+    """Names a run of a file's distinct activities: [offset, offset + size)."""
+
+    offset: int
+    size: int
+
+
+class MatchResult(Payload):
+    """What was decided for one batch."""
+
+    decided: int
+    held: int
+    attempt: int = 1
+
+
+class CalculateResult(Payload):
+    """What became of the valid rows of one part."""
+
+    part: int
+    calculated: int
+    held: int
+    attempt: int = 1
+
+
+class FinishInput(FileRef):
+    """The counts that the stages reported; the database must agree before the file completes."""
+
+    expected: RowCounts
+
+
+class FinishResult(Payload):
+    """The reconciled counts."""
+
+    rows: RowCounts
+    attempt: int = 1
+
+
+class ProgressUpdate(FileRef):
+    """Mirror of the workflow's progress, and one line of history for people."""
+
+    progress: FileProgress
+    event_stage: Stage | None = None
+    event_kind: str = ""  # started, completed, failed, cancelled
+    event_message: str = ""
+
+
+class FailInput(FileRef):
+    """Why a file ends as failed."""
+
+    progress: FileProgress
+    problem: Problem
+    quarantine: bool = False
+
+
+def workflow_id(file_id: UUID) -> str:
+    """Return the id of a file's workflow: the same for every start, so never started twice."""
+    return f"file/{file_id}"

@@ -1,0 +1,108 @@
+"""What the inner layers ask of the outside world. Adapters live in runtime/adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.records import ActivityQuery, Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object as it was written."""
+
+    key: str
+    url: str  # file://, gs:// or s3://
+    size_bytes: int
+    sha256: str
+
+
+class Storage(Protocol):
+    """Object storage. Keys are `{organization_id}/…`, without a leading slash.
+
+    Raises core.errors.NotFound for a missing object, core.errors.Unavailable when the service is
+    away. Everything is safe to repeat.
+    """
+
+    def url(self, key: str) -> str:
+        """Return the full URL of `key`, as stored in object_storage_path."""
+
+    def key(self, url: str) -> str:
+        """Return the key of a URL that `url` made."""
+
+    def put(self, key: str, source: BinaryIO, *, content_type: str | None = None) -> StoredObject:
+        """Stream `source` to `key`, all or nothing, hashing and counting on the way."""
+
+    def open(self, key: str) -> AbstractContextManager[BinaryIO]:
+        """Open an object for streaming reads."""
+
+    def exists(self, key: str) -> bool:
+        """Tell whether there is an object at `key`."""
+
+    def delete(self, key: str) -> None:
+        """Remove an object; a missing one is no error."""
+
+    def move(self, source_key: str, target_key: str) -> None:
+        """Rename within the store; done already is no error."""
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Yield the keys below `prefix`."""
+
+    def signed_url(self, key: str, *, filename: str, content_type: str, expires_s: int) -> str:
+        """Return a URL from which anyone may download the object until it expires."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScanVerdict:
+    """What a virus scanner says of a stream. Only `clean` is clean."""
+
+    clean: bool
+    signature: str | None = None
+    scanner: str = ""
+
+
+class Scanner(Protocol):
+    """A virus scanner. Raises core.errors.Unavailable when it is away."""
+
+    def scan(self, source: BinaryIO) -> ScanVerdict:
+        """Scan a stream to its end."""
+
+
+class Embedder(Protocol):
+    """Turns short texts into unit vectors."""
+
+    @property
+    def name(self) -> str:
+        """Identify model and version; part of every cache key."""
+
+    @property
+    def dimensions(self) -> int:
+        """Length of a vector."""
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return an array (len(texts), dimensions) of L2-normalized vectors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A ranker's answer for one activity: candidates best first, None as factor means none fits."""
+
+    activity_key: str
+    order: tuple[Candidate, ...]
+    none_fits: bool
+    confidence: float  # calibrated probability that order[0] is right
+
+
+class Ranker(Protocol):
+    """Orders retrieved candidates; never invents one."""
+
+    def rank(
+        self, questions: Sequence[tuple[ActivityQuery, Sequence[Candidate]]]
+    ) -> Sequence[Ranked]:
+        """Answer each question, in order."""

@@ -1,0 +1,34 @@
+"""Table classes: columns only. The schema itself is made by db/migrations."""
+
+from db.models.emissions import Decision, Emission, EmissionFactor, FactorRelease, Review
+from db.models.files import File, FileEvent, Report, RowIssue
+from db.models.tenancy import (
+    AuditEvent,
+    LoginThrottle,
+    Organization,
+    Project,
+    RefreshToken,
+    User,
+    UserOrganizationRole,
+    UserSession,
+)
+
+__all__ = [
+    "AuditEvent",
+    "Decision",
+    "Emission",
+    "EmissionFactor",
+    "FactorRelease",
+    "File",
+    "FileEvent",
+    "LoginThrottle",
+    "Organization",
+    "Project",
+    "RefreshToken",
+    "Report",
+    "Review",
+    "RowIssue",
+    "User",
+    "UserOrganizationRole",
+    "UserSession",
+]

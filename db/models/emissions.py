@@ -1,0 +1,167 @@
+"""Factors, decisions and the figures they lead to."""
+
+import datetime as dt
+from typing import Any
+from uuid import UUID
+
+from pgvector.sqlalchemy import Vector
+from sqlalchemy import SmallInteger, Text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlmodel import Field, SQLModel
+
+from db.models.columns import (
+    BY_DATABASE,
+    generated_tsvector,
+    json_column,
+    key_column,
+    language_column,
+    time_column,
+)
+
+
+class FactorRelease(SQLModel, table=True):
+    """An immutable edition of a factor library."""
+
+    __tablename__ = "factor_releases"
+
+    name: str = Field(primary_key=True)
+    publisher: str
+    title: str
+    version: str
+    source_year: int
+    licence: str
+    url: str | None = None
+    retrieved_on: dt.date | None = None
+    sha256: str
+    gwp_set: str | None = None
+    supersedes: str | None = None
+    factor_count: int
+    created_at: dt.datetime | None = time_column()
+
+
+class EmissionFactor(SQLModel, table=True):
+    """One factor of a release (organization_id is null) or of an organization (release is null)."""
+
+    __tablename__ = "emission_factors"
+
+    id: UUID = key_column()
+    organization_id: UUID | None = None
+    release: str | None = None
+    source_id: str
+    name: str
+    category: str
+    unit: str
+    dimension: str
+    basis: str | None = None
+    currency: str | None = None
+    price_year: int | None = None
+    value_per_unit: float
+    region: str | None = None
+    scope: int | None = Field(default=None, sa_type=SmallInteger)
+    scope3_category: int | None = Field(default=None, sa_type=SmallInteger)
+    biogenic: bool = False
+    activity_kind: str
+    gases: list[dict[str, Any]] = json_column(nullable=False)
+    gwp_set: str | None = None
+    source: str | None = None
+    source_year: int | None = None
+    data_year: int | None = None
+    licence: str = ""
+    levels: list[str] = Field(
+        default=None, sa_type=ARRAY(Text), sa_column_kwargs={"server_default": BY_DATABASE}
+    )
+    search_texts: list[str] = Field(
+        default=None, sa_type=ARRAY(Text), sa_column_kwargs={"server_default": BY_DATABASE}
+    )
+    source_row: str = ""
+    note: str = ""
+    is_active: bool = True
+    embedding: Any = Field(default=None, sa_type=Vector(384))  # type: ignore[call-overload]
+    search_language: str | None = language_column()
+    search_vector: str | None = generated_tsvector()
+    created_at: dt.datetime | None = time_column()
+    updated_at: dt.datetime | None = time_column()
+    deleted_at: dt.datetime | None = time_column()
+
+
+class Decision(SQLModel, table=True):
+    """The factor chosen for one distinct activity of a file, or why none was."""
+
+    __tablename__ = "decisions"
+
+    organization_id: UUID = key_column()
+    id: UUID = key_column()
+    file_id: UUID
+    activity_key: str
+    activity: dict[str, Any] = json_column(nullable=False)
+    row_count: int
+    volume_total: float
+    outcome: str
+    method: str
+    emission_factor_id: UUID | None = None
+    confidence: float
+    candidates: list[dict[str, Any]] = json_column(nullable=False)
+    reasons: list[dict[str, Any]] = json_column(nullable=False)
+    fallbacks: list[dict[str, Any]] = json_column(nullable=False)
+    created_at: dt.datetime | None = time_column()
+    updated_at: dt.datetime | None = time_column()
+    deleted_at: dt.datetime | None = time_column()
+
+
+class Emission(SQLModel, table=True):
+    """One calculated row of an upload, with everything that explains its figure."""
+
+    __tablename__ = "emissions"
+
+    organization_id: UUID = key_column()
+    id: UUID = key_column()
+    file_id: UUID
+    project_id: UUID | None = None
+    decision_id: UUID | None = None
+    sheet: str = ""
+    row_number: int
+    column_number: int = 0
+    activity_name: str
+    activity_type: str | None = None
+    activity_description: str | None = None
+    unit: str
+    volume: float
+    region: str | None = None
+    activity_on: dt.date | None = None
+    activity_year: int | None = None
+    emission_factor_id: UUID | None = None
+    calculated_emission: float
+    confidence_score: float | None = None
+    scope: int | None = Field(default=None, sa_type=SmallInteger)
+    scope3_category: int | None = Field(default=None, sa_type=SmallInteger)
+    category: str | None = None
+    biogenic: bool = False
+    calculation_method: str | None = None
+    calculation: dict[str, Any] | None = json_column()
+    search_language: str | None = language_column()
+    search_vector: str | None = generated_tsvector()
+    created_at: dt.datetime | None = time_column()
+    updated_at: dt.datetime | None = time_column()
+    deleted_at: dt.datetime | None = time_column()
+
+
+class Review(SQLModel, table=True):
+    """An activity that waits for a person, or how one decided."""
+
+    __tablename__ = "reviews"
+
+    organization_id: UUID = key_column()
+    id: UUID = key_column()
+    file_id: UUID
+    decision_id: UUID
+    reason_code: str
+    reason: str
+    row_count: int
+    kg_at_risk: float | None = None
+    status: str = "open"
+    resolved_by: UUID | None = None
+    resolved_at: dt.datetime | None = time_column()
+    resolution_reason: str | None = None
+    created_at: dt.datetime | None = time_column()
+    updated_at: dt.datetime | None = time_column()
+    deleted_at: dt.datetime | None = time_column()

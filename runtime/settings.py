@@ -1,0 +1,128 @@
+"""Everything the environment may say, in one place. Nothing else reads it.
+
+Variables carry the prefix TONNAGE_ (`TONNAGE_DATABASE_URL`, …); docs/operations.md lists them.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIN_SECRET_BYTES = 32  # HS256 wants a key as long as its digest (RFC 7518 §3.2)
+
+
+class DatabaseRole(StrEnum):
+    """Who connects; the roles are made by the first migration."""
+
+    ADMIN = "admin"  # whoever may create roles and extensions; migrations only
+    APP = "app"
+    WORKER = "worker"
+    PLATFORM = "platform"
+    AUTH = "auth"
+
+
+class ScanMode(StrEnum):
+    """Whether uploads meet a virus scanner."""
+
+    OFF = "off"  # structural checks only; the file says it was not scanned
+    OPTIONAL = "optional"  # scanned when the scanner answers
+    REQUIRED = "required"  # waits for the scanner
+
+
+class Settings(BaseSettings):
+    """Settings of one process. Building it validates; a wrong value stops the process."""
+
+    model_config = SettingsConfigDict(env_prefix="TONNAGE_", extra="ignore", frozen=True)
+
+    secret_key: SecretStr = Field(description="Signs tokens, cursors and download links; >= 32 bytes")
+
+    database_url: str = Field(description="postgresql://…; other roles derive from it unless given")
+    app_database_url: str | None = None
+    worker_database_url: str | None = None
+    platform_database_url: str | None = None
+    auth_database_url: str | None = None
+    database_pool_size: int = Field(default=10, ge=1, le=200)
+    database_pool_timeout_s: float = Field(default=5, gt=0, le=60)
+    database_connect_timeout_s: int = Field(default=5, ge=1, le=60)
+
+    temporal_address: str | None = Field(
+        default=None, description="host:port; without it TEMPORAL_* and temporal.toml are read"
+    )
+    temporal_namespace: str = "tonnage"
+    temporal_ui_url: str | None = Field(default=None, description="Web UI, for links shown to people")
+
+    storage_url: str = Field(description="file:///dir, gs://bucket/prefix or s3://bucket/prefix")
+    public_url: str = Field(default="http://127.0.0.1:8000", description="The API as clients see it")
+    work_dir: Path = Field(description="Scratch space and caches of this machine; may be emptied")
+
+    upload_max_bytes: int = Field(default=200 * 1024**2, ge=1024, le=10 * 1024**3)
+    download_expires_s: int = Field(default=300, ge=10, le=24 * 3600)
+
+    scan_mode: ScanMode = ScanMode.OFF
+    clamd_address: str | None = Field(default=None, description="host:port or unix:/path")
+
+    parse_memory_mb: int = Field(default=1024, ge=256, le=65536)
+    parse_timeout_s: int = Field(default=1500, ge=5, le=24 * 3600)
+    match_batch_size: int = Field(default=200, ge=1, le=2000)
+    ai_slots: int = Field(default=10, ge=1, le=1000, description="AI calls in flight, whole deployment")
+    embedder_threads: int = Field(default=2, ge=1, le=64)
+
+    argon2_memory_kib: int = Field(default=19 * 1024, ge=8, le=1024**2)
+    argon2_time_cost: int = Field(default=2, ge=1, le=20)
+    argon2_concurrency: int = Field(default=4, ge=1, le=64)
+
+    log_json: bool = True
+    log_level: str = "INFO"
+
+    @field_validator("secret_key")
+    @classmethod
+    def secret_is_long_enough(cls, value: SecretStr) -> SecretStr:
+        """Refuse a key that could be guessed."""
+        key = value.get_secret_value()
+        if len(key.encode()) < MIN_SECRET_BYTES or len(set(key)) < 10:
+            raise ValueError(
+                f"must have at least {MIN_SECRET_BYTES} bytes of randomness; make one with: "
+                "python -c 'import secrets; print(secrets.token_urlsafe(48))'"
+            )
+        return value
+
+    @field_validator("storage_url")
+    @classmethod
+    def storage_scheme_is_known(cls, value: str) -> str:
+        """Refuse a store that we have no adapter for."""
+        if urlsplit(value).scheme not in {"file", "gs", "s3"}:
+            raise ValueError("must begin with file://, gs:// or s3://")
+        return value
+
+    @model_validator(mode="after")
+    def scanner_has_an_address(self) -> Settings:
+        """A scanner that is wanted must be named."""
+        if self.scan_mode is not ScanMode.OFF and not self.clamd_address:
+            raise ValueError("clamd_address is needed when scan_mode is optional or required")
+        return self
+
+    def database_url_for(self, role: DatabaseRole) -> str:
+        """Return the SQLAlchemy URL with which `role` connects."""
+        if role is DatabaseRole.ADMIN:
+            return with_driver(self.database_url)
+        own: str | None = getattr(self, f"{role.value}_database_url")
+        return with_driver(own or with_user(self.database_url, f"tonnage_{role.value}"))
+
+
+def with_driver(url: str) -> str:
+    """Return `url` with psycopg as its driver."""
+    return f"postgresql+psycopg://{url.partition('://')[2]}"
+
+
+def with_user(url: str, user: str) -> str:
+    """Return `url` with another user, keeping password, host and options."""
+    parts = urlsplit(url)
+    password = f":{parts.password}" if parts.password else ""
+    host = parts.netloc.rpartition("@")[2]
+    # Join by hand: urlunsplit drops the // of an empty host, which a unix socket has.
+    netloc = f"{user}{password}@{host}"
+    return urlunsplit((parts.scheme, netloc, parts.path, parts.query, ""))

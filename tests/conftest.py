@@ -1,0 +1,129 @@
+"""Real servers for the tests: one PostgreSQL for the run, one database for each test process."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import Engine, text
+
+from db.engine import make_engine
+from runtime import migrate
+from runtime.settings import DatabaseRole, Settings
+
+SERVER_VARIABLE = "TONNAGE_TEST_POSTGRES"  # the server's URI, from the controller to its workers
+TEMPLATE = "tonnage_template"
+SECRET = "only-for-tests-0123456789-abcdefghijklmnop"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start PostgreSQL once, before test processes are forked, and migrate the template."""
+    if hasattr(config, "workerinput") or SERVER_VARIABLE in os.environ:
+        return
+    directory = Path(tempfile.mkdtemp(prefix="tonnage-tests-"))
+    directory.chmod(0o755)
+    from runtime.postgres import start_postgres
+
+    server = start_postgres(directory / "pg")
+    config.stash[SERVER_KEY] = (server, directory)
+    os.environ[SERVER_VARIABLE] = server.uri("postgres")
+    with psycopg.connect(server.uri("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {TEMPLATE}")
+    engine = make_engine(f"postgresql+psycopg://{server.uri(TEMPLATE).partition('://')[2]}")
+    with engine.connect() as connection:
+        migrate.upgrade(connection)
+    engine.dispose()
+
+
+SERVER_KEY: pytest.StashKey[Any] = pytest.StashKey()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop PostgreSQL and remove its files."""
+    if SERVER_KEY in config.stash:
+        server, directory = config.stash[SERVER_KEY]
+        server.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+        os.environ.pop(SERVER_VARIABLE, None)
+
+
+@pytest.fixture(scope="session")
+def database_url() -> Iterator[str]:
+    """A migrated, empty database of this test process, as superuser URL."""
+    admin = os.environ[SERVER_VARIABLE]
+    name = f"tonnage_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        # Settings of roles in a database are not copied with the template.
+        for role, timeout_s in (("app", 15), ("auth", 15), ("worker", 600)):
+            connection.execute(
+                f"ALTER ROLE tonnage_{role} IN DATABASE {name} SET statement_timeout = '{timeout_s}s'"
+            )
+        connection.execute(f"REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC")
+        connection.execute(f"GRANT TEMPORARY ON DATABASE {name} TO tonnage_worker")
+    yield admin.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture(scope="session")
+def settings(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings of a complete local deployment on the test database."""
+    root = tmp_path_factory.mktemp("tonnage")
+    return Settings(
+        secret_key=SECRET,
+        database_url=database_url,
+        storage_url=f"file://{root / 'objects'}",
+        work_dir=root / "work",
+        argon2_memory_kib=64,
+        argon2_time_cost=1,
+    )
+
+
+def engine_for(settings: Settings, role: DatabaseRole) -> Engine:
+    """Return a small engine for one role."""
+    return make_engine(settings.database_url_for(role), pool_size=5)
+
+
+@pytest.fixture(scope="session")
+def admin_engine(settings: Settings) -> Iterator[Engine]:
+    """A superuser's engine: arranges and inspects, never under test itself."""
+    engine = engine_for(settings, DatabaseRole.ADMIN)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def app_engine(settings: Settings) -> Iterator[Engine]:
+    """The API's engine."""
+    engine = engine_for(settings, DatabaseRole.APP)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def worker_engine(settings: Settings) -> Iterator[Engine]:
+    """The pipeline's engine."""
+    engine = engine_for(settings, DatabaseRole.WORKER)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def platform_engine(settings: Settings) -> Iterator[Engine]:
+    """The sweeps' engine; bypasses row-level security."""
+    engine = engine_for(settings, DatabaseRole.PLATFORM)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def clean_database(admin_engine: Engine) -> None:
+    """Empty every tenant table."""
+    with admin_engine.begin() as connection:
+        connection.execute(text("TRUNCATE organizations, users, login_throttles CASCADE"))
