@@ -1,0 +1,51 @@
+"""Countries by their names in English, German, French and Spanish, and by well-known cities.
+
+ISO 3166-1 alpha-2 codes. Used to read the hotel rows of DESNZ and to see a country in a text.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import cache
+from importlib import resources
+
+
+@cache
+def _table() -> dict[str, str]:
+    text = (resources.files("core.factors") / "data" / "places.csv").read_text("utf-8")
+    names: dict[str, str] = {}
+    for line in text.splitlines()[1:]:
+        code, _, words = line.partition(",")
+        for word in words.split("|"):
+            names.setdefault(plain(word), code)
+    return names
+
+
+def plain(text: str) -> str:
+    """Fold case and accents, make every run of other signs one blank."""
+    folded = unicodedata.normalize("NFKD", text.casefold())
+    kept = "".join(c for c in folded if not unicodedata.combining(c))
+    return re.sub(r"[^a-z0-9]+", " ", kept).strip()
+
+
+def country_code(name: str) -> str | None:
+    """Return the ISO code of a country or well-known city, or None."""
+    return _table().get(plain(name))
+
+
+def places_in(text: str) -> list[tuple[str, str]]:
+    """Find countries and well-known cities in a text: (ISO code, the word), in order of place."""
+    words = plain(text).split()
+    found: list[tuple[str, str]] = []
+    table = _table()
+    index = 0
+    while index < len(words):
+        for length in (3, 2, 1):
+            phrase = " ".join(words[index : index + length])
+            if len(words) - index >= length and len(phrase) > 2 and phrase in table:
+                found.append((table[phrase], phrase))
+                index += length - 1
+                break
+        index += 1
+    return found
