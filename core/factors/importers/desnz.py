@@ -7,6 +7,7 @@ rows beside it are its gas parts; a blank value means "not available", which is 
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -123,7 +124,7 @@ def build(
 def _factor(row: _Row, gases: list[GasPart], meta: SourceMeta) -> EmissionFactor:
     code, basis = _UNITS[row.uom]
     assert row.value is not None  # the caller skipped blanks
-    facts = describe(row.levels, row.uom, outside=row.scope == _OUTSIDE)
+    facts = describe(row.levels, outside=row.scope == _OUTSIDE)
     scope = None if row.scope == _OUTSIDE else int(row.scope.removeprefix("Scope "))
     return EmissionFactor(
         id=factor_id(meta.release, row.id),
@@ -200,7 +201,7 @@ def _front_page(sheet: object) -> str:
     """Return the version that the front page states, or ""."""
     for row in sheet.iter_rows(values_only=True, max_row=30):  # type: ignore[attr-defined]
         cells = [tidy(cell) for cell in row]
-        for label, value in zip(cells, cells[1:], strict=False):
+        for label, value in itertools.pairwise(cells):
             if label.rstrip(": ") == "Version" and value:
                 return value
     return ""

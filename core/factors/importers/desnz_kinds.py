@@ -55,7 +55,7 @@ _KINDS: dict[str, tuple[str, int | None, str]] = {
 _GLOBAL_KINDS = {"refrigerant"}
 
 
-def describe(levels: tuple[str, ...], uom: str, *, outside: bool) -> Facts:
+def describe(levels: tuple[str, ...], *, outside: bool) -> Facts:
     """Read a heading path (levels 1 to 4, column text; blanks allowed)."""
     if outside:
         return Facts(_name(levels), "biogenic_co2", None, "Biogenic CO2: reported apart.")

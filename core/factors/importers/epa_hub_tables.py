@@ -144,7 +144,7 @@ def _mobile_co2(rows: Sequence[Row]) -> Reading:
                 ("Mobile combustion", name),
                 gases=(GasPart("CO2", value, value),),
                 note="CO2 only, as published: CH4 and N2O depend on the vehicle (tables 3 to 5).",
-            )  # fmt: skip
+            )
         )
     return drafts, []
 
@@ -184,7 +184,7 @@ def _electricity(rows: Sequence[Row]) -> Reading:
                 region="US" if average else f"US-{code}",
                 gases=gases,
                 note="Total output rate, the one for inventories; from lb/MWh.",
-            )  # fmt: skip
+            )
         )
         skipped.append(
             Skipped(f"row {index}", "non-baseload rates are not for inventories (hub, note)")
@@ -210,7 +210,7 @@ def _steam(rows: Sequence[Row]) -> Reading:
                     2,
                     ("Steam and heat",),
                     gases=gases,
-                )  # fmt: skip
+                )
             )
     return drafts, []
 
@@ -248,7 +248,7 @@ def _transport(rows: Sequence[Row], table: str, category: str, kind: str, scope3
                 (category, name),
                 scope3_category=scope3,
                 gases=gases,
-            )  # fmt: skip
+            )
         )
     return drafts, []
 
@@ -283,7 +283,7 @@ def _waste(rows: Sequence[Row]) -> Reading:
                     scope3_category=5,
                     gwp_set="AR4",
                     note="Published as metric tons CO2e per short ton, with AR4.",
-                )  # fmt: skip
+                )
             )
     return drafts, skipped
 
@@ -305,7 +305,7 @@ def _gwp_table(rows: Sequence[Row]) -> Reading:
                     1,
                     ("Refrigerants", "GWP", name),
                     region=None,
-                )  # fmt: skip
+                )
             )
     return drafts, []
 
@@ -334,6 +334,6 @@ def _blends(rows: Sequence[Row]) -> Reading:
                 ("Refrigerants", "Blends", name),
                 region=None,
                 note=f"Blend: {parts}",
-            )  # fmt: skip
+            )
         )
     return drafts, skipped

@@ -1,0 +1,125 @@
+"""Sentence embeddings with all-MiniLM-L6-v2 (int8) on onnxruntime: no network, no key."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import Misconfigured
+from core.ports import Embedder
+
+MODEL_FOLDER = Path(__file__).parent / "model"
+DIMENSIONS = 384
+# Longer texts are cut: the model was trained on 128 tokens, and activities have about 10.
+_MAX_TOKENS = 96
+
+
+class OnnxEmbedder:
+    """The shipped model. Deterministic: a text gives the same vector whatever stands beside it.
+
+    One text a run: the int8 model scales its numbers per tensor, so in a batch a text's vector
+    would depend on its neighbours (measured: up to 0.03 in a coordinate), and a retried batch
+    could decide otherwise. On two cores this costs about a tenth of the throughput. Safe to share
+    between threads; a process needs one. `threads` runs go on side by side.
+    """
+
+    def __init__(self, *, threads: int = 2, folder: Path = MODEL_FOLDER) -> None:
+        self._threads = threads
+        self._folder = folder
+
+    @property
+    def name(self) -> str:
+        """Identify model and version; part of every cache key."""
+        return "all-MiniLM-L6-v2-int8/1"
+
+    @property
+    def dimensions(self) -> int:
+        """Length of a vector."""
+        return DIMENSIONS
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return an array (len(texts), 384) of L2-normalized vectors."""
+        distinct = sorted(set(texts), key=lambda text: (len(text), text))
+        place = {text: index for index, text in enumerate(distinct)}
+        vectors = np.zeros((len(distinct), DIMENSIONS), dtype=np.float32)
+        encoded = self._tokenizer.encode_batch(distinct)
+
+        def run(index: int) -> None:
+            ids = np.array([encoded[index].ids], dtype=np.int64)
+            feed = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+            vectors[index] = self._session.run(["e"], feed)[0][0]
+
+        if self._threads == 1 or len(distinct) < 2 * self._threads:
+            for index in range(len(distinct)):
+                run(index)
+        else:
+            with ThreadPoolExecutor(self._threads) as pool:
+                # Longest first: the last one to finish is then a short one.
+                list(pool.map(run, reversed(range(len(distinct)))))
+        return vectors[[place[text] for text in texts]]
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_file(str(self._existing("tokenizer.json")))
+        tokenizer.enable_truncation(max_length=_MAX_TOKENS)
+        tokenizer.no_padding()
+        return tokenizer
+
+    @cached_property
+    def _session(self) -> Any:
+        import onnxruntime as ort
+
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        path = self._existing("all-MiniLM-L6-v2-int8.onnx")
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def _existing(self, name: str) -> Path:
+        path = self._folder / name
+        if not path.exists():
+            raise Misconfigured(f"the embedding model's {name} is missing; see model/rebuild.py")
+        return path
+
+
+def cached_embed(embedder: Embedder, texts: Sequence[str], cache_dir: Path) -> NDArray[np.float32]:
+    """Embed `texts`, or read what an earlier process embedded.
+
+    The file is named by the sha256 of model and texts, and written under another name first: of
+    two processes that race, both write the same bytes and the last rename wins.
+    """
+    digest = hashlib.sha256(embedder.name.encode())
+    for text in texts:
+        digest.update(b"\0" + text.encode())
+    path = cache_dir / f"embeddings-{digest.hexdigest()}.npy"
+    expected = (len(texts), embedder.dimensions)
+    if path.exists():
+        try:
+            stored: NDArray[np.float32] = np.load(path, allow_pickle=False)
+        except (ValueError, OSError, EOFError):
+            stored = np.zeros((0, 0), dtype=np.float32)
+        if stored.shape == expected:
+            return stored
+    vectors = embedder.embed(texts)
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=cache_dir, suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.save(file, vectors, allow_pickle=False)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return vectors
