@@ -126,7 +126,6 @@ class ProcessFileInput(FileRef):
     """Input of the ProcessFile workflow."""
 
     match_batch_size: int = 200
-    start_from: Stage = Stage.SCAN
 
 
 class ProcessFileResult(Payload):
@@ -180,7 +179,7 @@ class ActivitiesResult(Payload):
 
 
 class BatchRef(FileRef):
-    """Names a run of a file's distinct activities: [offset, offset + size)."""
+    """Names a run of a file's distinct activities, sorted by key: [offset, offset + size)."""
 
     offset: int
     size: int
@@ -207,6 +206,7 @@ class FinishInput(FileRef):
     """The counts that the stages reported; the database must agree before the file completes."""
 
     expected: RowCounts
+    progress: FileProgress
 
 
 class FinishResult(Payload):

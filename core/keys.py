@@ -1,0 +1,40 @@
+"""Where a file's objects lie in storage. Every key begins with the organization."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+
+def upload_key(organization_id: UUID, file_id: UUID) -> str:
+    """Return the key of the uploaded bytes."""
+    return f"{organization_id}/files/{file_id}"
+
+
+def quarantine_key(organization_id: UUID, file_id: UUID) -> str:
+    """Return where a dangerous upload is moved: no download link is ever made for this prefix."""
+    return f"{organization_id}/quarantine/{file_id}"
+
+
+def work_prefix(organization_id: UUID, file_id: UUID) -> str:
+    """Return the prefix of everything derived from an upload."""
+    return f"{organization_id}/work/{file_id}/"
+
+
+def raw_part_key(organization_id: UUID, file_id: UUID, part: int) -> str:
+    """Return the key of a parsed part: texts as written."""
+    return f"{work_prefix(organization_id, file_id)}raw/part-{part:05d}.parquet"
+
+
+def typed_part_key(organization_id: UUID, file_id: UUID, part: int) -> str:
+    """Return the key of a validated part: typed rows."""
+    return f"{work_prefix(organization_id, file_id)}typed/part-{part:05d}.parquet"
+
+
+def parse_report_key(organization_id: UUID, file_id: UUID) -> str:
+    """Return the key of what parsing recognized."""
+    return f"{work_prefix(organization_id, file_id)}report.json"
+
+
+def activities_key(organization_id: UUID, file_id: UUID) -> str:
+    """Return the key of the file's distinct activities."""
+    return f"{work_prefix(organization_id, file_id)}activities.parquet"

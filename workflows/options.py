@@ -1,0 +1,150 @@
+"""Every task queue, timeout and retry policy of the system, by name.
+
+Retries are Temporal's alone (client libraries have theirs switched off), so the Web UI shows each
+attempt. `schedule_to_close` bounds the whole stage, queueing included: a dependency that stays
+away longer ends the file with an honest status instead of keeping it for ever. Activities are
+named, not imported: the API can load a workflow without loading a single activity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy, SearchAttributeKey
+
+with workflow.unsafe.imports_passed_through():
+    from core import contracts
+
+PIPELINE_QUEUE = "pipeline"
+MATCHING_QUEUE = "ai-matching"
+REPORTS_QUEUE = "reports"
+
+ORGANIZATION_ID = SearchAttributeKey.for_keyword("OrganizationId")
+FILE_ID = SearchAttributeKey.for_keyword("FileId")
+STAGE = SearchAttributeKey.for_keyword("Stage")
+
+# Input that will be just as wrong the next time. PayloadsTooLarge is retried by default, for ever.
+NEVER_RETRY = (
+    "FileRejected",
+    "InvalidInput",
+    "NotFound",
+    "Misconfigured",
+    "PayloadsTooLarge",
+    "ReconciliationFailed",
+    "MissingTenant",
+)
+
+QUICK_RETRY = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    backoff_coefficient=2,
+    maximum_interval=timedelta(minutes=1),
+    non_retryable_error_types=NEVER_RETRY,
+)
+# A new way to crash a worker must not go round for ever: parsing runs the riskiest code we have.
+PARSE_RETRY = RetryPolicy(
+    initial_interval=timedelta(seconds=2),
+    backoff_coefficient=2,
+    maximum_interval=timedelta(minutes=1),
+    maximum_attempts=6,
+    non_retryable_error_types=NEVER_RETRY,
+)
+# Providers answer "too many requests" for minutes; 429 sets its own delay on top.
+MATCH_RETRY = RetryPolicy(
+    initial_interval=timedelta(seconds=5),
+    backoff_coefficient=2,
+    maximum_interval=timedelta(minutes=5),
+    non_retryable_error_types=NEVER_RETRY,
+)
+
+# Parts of one file in work at once. More would only fill the queue: slots are the real limit.
+PART_WINDOW = 4
+# Batches of one file in work at once: leaves slots to other tenants even while calls run long.
+BATCH_WINDOW = 3
+
+Result = TypeVar("Result", bound=contracts.Payload)
+
+
+@dataclass(frozen=True)
+class ActivityKind:
+    """How one activity is called."""
+
+    name: str
+    queue: str
+    start_to_close: timedelta
+    heartbeat: timedelta | None
+    schedule_to_close: timedelta
+    retry: RetryPolicy
+
+
+def _pipeline(name: str, retry: RetryPolicy = QUICK_RETRY) -> ActivityKind:
+    return ActivityKind(
+        name=name,
+        queue=PIPELINE_QUEUE,
+        start_to_close=timedelta(minutes=30),
+        heartbeat=timedelta(seconds=15),
+        schedule_to_close=timedelta(hours=4),
+        retry=retry,
+    )
+
+
+SCAN_FILE = _pipeline("scan_file")
+PARSE_FILE = _pipeline("parse_file", PARSE_RETRY)
+VALIDATE_PART = _pipeline("validate_part")
+COLLECT_ACTIVITIES = _pipeline("collect_activities")
+CALCULATE_PART = _pipeline("calculate_part")
+FINISH_FILE = _pipeline("finish_file")
+FAIL_FILE = _pipeline("fail_file")
+START_ORPHANS = _pipeline("start_orphans")
+RECORD_PROGRESS = ActivityKind(
+    name="record_progress",
+    queue=PIPELINE_QUEUE,
+    start_to_close=timedelta(seconds=30),
+    heartbeat=None,
+    schedule_to_close=timedelta(hours=4),
+    retry=QUICK_RETRY,
+)
+# The provider may take ten minutes to answer; its client gives up before start_to_close does, or
+# an expired attempt would go on beside its successor and be paid twice.
+MATCH_BATCH = ActivityKind(
+    name="match_batch",
+    queue=MATCHING_QUEUE,
+    start_to_close=timedelta(minutes=12),
+    heartbeat=timedelta(seconds=60),
+    schedule_to_close=timedelta(hours=24),
+    retry=MATCH_RETRY,
+)
+
+ALL_ACTIVITIES: Sequence[ActivityKind] = (
+    SCAN_FILE,
+    PARSE_FILE,
+    VALIDATE_PART,
+    COLLECT_ACTIVITIES,
+    MATCH_BATCH,
+    CALCULATE_PART,
+    FINISH_FILE,
+    FAIL_FILE,
+    RECORD_PROGRESS,
+    START_ORPHANS,
+)
+
+
+async def call(kind: ActivityKind, argument: Any, result: type[Result], summary: str) -> Result:
+    """Run an activity under its options; `summary` is what the Web UI shows beside it."""
+    answer: Result = await workflow.execute_activity(
+        kind.name,
+        argument,
+        result_type=result,
+        task_queue=kind.queue,
+        start_to_close_timeout=kind.start_to_close,
+        heartbeat_timeout=kind.heartbeat,
+        schedule_to_close_timeout=kind.schedule_to_close,
+        retry_policy=kind.retry,
+        # A stage that was told to stop reports that it did, so nothing writes after clean-up.
+        cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        summary=summary[:200],
+    )
+    return answer
