@@ -157,6 +157,7 @@ def _take_apart(text: str) -> tuple[_Body, str, bool] | NumberProblem:
     return body, shape["exponent"] or "", brackets[0] or minus == ["-"]
 
 
+@lru_cache(maxsize=65_536)
 def evidence(text: str) -> Convention | None:
     """Return the convention that this one value proves, None when it proves neither."""
     if "," not in text and "." not in text:

@@ -1,0 +1,136 @@
+"""Countries and regions as people write them → ISO 3166 codes.
+
+A country is its alpha-2 code ("DE"); a state, province or US grid subregion is the country's code
+and its own ("US-CA", "CA-ON", "US-CAMX"). The parts of the United Kingdom are "GB": no source has
+factors apart for them. A two-letter code is a country first; a column that holds the codes of US
+states is recognized as a whole (`holds_us_states`).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from core.region_names import CA_PROVINCES, COUNTRIES, EGRID, US_STATES
+
+
+@dataclass(frozen=True, slots=True)
+class RegionProblem:
+    """Why a text is no region."""
+
+    code: Literal["region_unknown", "region_missing"]
+    message: str
+
+
+MISSING = RegionProblem("region_missing", "No region is given.")
+UNKNOWN = RegionProblem(
+    "region_unknown",
+    "This is no country or region that we know; write the ISO code, e.g. GB, DE or US-CA.",
+)
+
+
+def _fold(text: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    plain = "".join(c for c in decomposed if not unicodedata.combining(c))
+    return re.sub(r"[^a-z0-9]+", " ", plain).strip()
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    entries = (entry.strip() for entry in text.replace("\n", " ").split("|"))
+    return [(code, name.strip()) for code, _, name in (e.partition(" ") for e in entries)]
+
+
+def _country_tables() -> tuple[dict[str, str], frozenset[str]]:
+    names: dict[str, str] = {}
+    codes = set()
+    for line in COUNTRIES.strip().splitlines():
+        alpha2, alpha3, variants = line.split(" ", 2)
+        codes.add(alpha2)
+        names[_fold(alpha3)] = alpha2
+        names.update({_fold(variant): alpha2 for variant in variants.split("|")})
+    return names, frozenset(codes)
+
+
+_NAMES, _ALPHA2 = _country_tables()
+# "UK" and "EL" are the European Union's own; "EU" is reserved for it in ISO 3166.
+_ALIASES = {"UK": "GB", "EL": "GR", "EU": "EU", "EU27": "EU", "EU-27": "EU"}
+_NAMES |= {"european union": "EU", "europaische union": "EU", "union europeenne": "EU",
+           "union europea": "EU"}  # fmt: skip
+_US = dict(_pairs(US_STATES))
+_CA = dict(_pairs(CA_PROVINCES))
+_EGRID = frozenset(EGRID.split())
+_SUBDIVISIONS = {_fold(n): f"US-{c}" for c, n in _US.items()} | {
+    _fold(n): f"CA-{c}" for c, n in _CA.items()
+}
+_SUBDIVISION = re.compile(r"([A-Z]{2})[-_/ ]([A-Z0-9]{1,4})")
+_WITH_CODE = re.compile(r"(.+?)\s*\(([^()]+)\)")
+
+
+@lru_cache(maxsize=65_536)
+def parse_region(text: str | None, *, us_states: bool = False) -> str | RegionProblem:
+    """Read a country or region; `us_states` when its column holds codes of US states.
+
+    Returns ISO 3166-1 alpha-2, or with a subdivision. "Georgia" is the country unless `us_states`.
+    """
+    written = unicodedata.normalize("NFKC", text or "").strip()
+    folded = _fold(written)
+    if not folded:
+        return MISSING
+    upper = written.upper()
+    if us_states and (upper in _US or folded in _SUBDIVISIONS):
+        return f"US-{upper}" if upper in _US else _SUBDIVISIONS[folded]
+    if found := _code(upper):
+        return found
+    if found := _NAMES.get(folded) or _SUBDIVISIONS.get(folded):
+        return found
+    # "Germany (DE)", "Texas, USA"
+    match = _WITH_CODE.fullmatch(written)
+    if match:
+        parts = {parse_region(part, us_states=us_states) for part in match.groups()}
+        codes = {part for part in parts if isinstance(part, str)}
+        return codes.pop() if len(codes) == 1 else UNKNOWN
+    state, _, country = written.rpartition(",")
+    if state and isinstance(where := parse_region(country), str):
+        inner = parse_region(state, us_states=where == "US")
+        if isinstance(inner, str):
+            return inner if inner.startswith(where) else UNKNOWN
+    return UNKNOWN
+
+
+def _code(upper: str) -> str | None:
+    if upper in _ALPHA2:
+        return upper
+    if upper in _ALIASES:
+        return _ALIASES[upper]
+    if upper in _EGRID:
+        return f"US-{upper}"
+    match = _SUBDIVISION.fullmatch(upper)
+    if match is None or match[1] not in _ALPHA2:
+        return None
+    country, part = match.groups()
+    if country == "US":
+        return f"US-{part}" if part in _US or part in _EGRID else None
+    if country == "CA":
+        return f"CA-{part}" if part in _CA else None
+    if country == "GB":
+        return "GB" if part in ("ENG", "SCT", "WLS", "NIR", "GBN", "UKM") else None
+    # Other countries' subdivisions are taken on the form of their code alone.
+    return f"{country}-{part}"
+
+
+def holds_us_states(texts: Iterable[str]) -> bool:
+    """Tell whether a column of regions holds codes of US states.
+
+    So it is when every value reads as a state, and one of them ("TX", "NY") is no country.
+    """
+    values = {text.strip().upper() for text in texts if text.strip()}
+    states = {v for v in values if v in _US}
+    only_states = {v for v in states if v not in _ALPHA2}
+    others = values - states
+    return bool(only_states) and all(
+        _SUBDIVISIONS.get(_fold(v), "").startswith("US-") for v in others
+    )
