@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.contracts import FileProgress, FileRef, Stage
 from core.records import ActivityQuery, Candidate
 
 
@@ -56,6 +58,23 @@ class Storage(Protocol):
 
     def signed_url(self, key: str, *, filename: str, content_type: str, expires_s: int) -> str:
         """Return a URL from which anyone may download the object until it expires."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedDownload:
+    """What a download link stands for once its signature was checked."""
+
+    key: str
+    filename: str
+    content_type: str
+
+
+@runtime_checkable
+class ReadsDownloadTokens(Protocol):
+    """A store without a web server of its own: the API serves its signed links."""
+
+    def read_token(self, token: str) -> SignedDownload:
+        """Return what `token` allows. Raises NotFound when it is forged or expired."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,3 +125,34 @@ class Ranker(Protocol):
         self, questions: Sequence[tuple[ActivityQuery, Sequence[Candidate]]]
     ) -> Sequence[Ranked]:
         """Answer each question, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingAttempt:
+    """An activity that failed and will be tried again."""
+
+    stage: Stage | None
+    attempt: int
+    last_error: str | None
+    next_try_at: dt.datetime | None
+
+
+class Pipeline(Protocol):
+    """The durable processing of files, as the API sees it. Nothing here waits longer than 3 s."""
+
+    async def start_file(
+        self, ref: FileRef, *, filename_summary: str, organization_name: str
+    ) -> str:
+        """Start the workflow of a file, once; return its id. Raises Unavailable."""
+
+    async def file_progress(self, ref: FileRef) -> FileProgress | None:
+        """Ask the workflow how far it is; None when it does not answer within a second."""
+
+    async def attempts(self, ref: FileRef) -> Sequence[PendingAttempt]:
+        """Return what is being retried; empty when unknown."""
+
+    async def ready(self) -> bool:
+        """Tell whether the workflow service answers."""
+
+    async def close(self) -> None:
+        """Let go of connections."""

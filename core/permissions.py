@@ -1,0 +1,91 @@
+"""Who may do what: the one table of roles and operations, and how a membership narrows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+
+class Role(StrEnum):
+    """A member's role; each may do what the one before may."""
+
+    VIEWER = "viewer"
+    USER = "user"
+    MANAGER = "manager"
+    ADMIN = "admin"
+
+
+class Operation(StrEnum):
+    """Something a member may or may not do; the values are the `features` of /v1/auth/me."""
+
+    READ = "read"
+    UPLOAD_FILES = "upload_files"
+    DELETE_OWN = "delete_own"
+    CREATE_REPORTS = "create_reports"
+    RESOLVE_REVIEWS = "resolve_reviews"
+    DELETE_ANY = "delete_any"
+    MANAGE_PROJECTS = "manage_projects"
+    MANAGE_FACTORS = "manage_factors"
+    READ_MEMBERS = "read_members"
+    READ_AUDIT = "read_audit"
+    MANAGE_MEMBERS = "manage_members"
+    MANAGE_ORGANIZATION = "manage_organization"
+
+
+EVERYBODY = frozenset(Role)
+USERS = frozenset({Role.USER, Role.MANAGER, Role.ADMIN})
+MANAGERS = frozenset({Role.MANAGER, Role.ADMIN})
+ADMINS = frozenset({Role.ADMIN})
+
+ALLOWED: Mapping[Operation, frozenset[Role]] = {
+    Operation.READ: EVERYBODY,
+    Operation.UPLOAD_FILES: USERS,
+    Operation.DELETE_OWN: USERS,
+    Operation.CREATE_REPORTS: USERS,
+    Operation.RESOLVE_REVIEWS: USERS,
+    Operation.DELETE_ANY: MANAGERS,
+    Operation.MANAGE_PROJECTS: MANAGERS,
+    Operation.MANAGE_FACTORS: MANAGERS,
+    Operation.READ_MEMBERS: MANAGERS,
+    Operation.READ_AUDIT: MANAGERS,
+    Operation.MANAGE_MEMBERS: ADMINS,
+    Operation.MANAGE_ORGANIZATION: ADMINS,
+}
+
+
+def may(role: Role, operation: Operation) -> bool:
+    """Tell whether `role` includes `operation`."""
+    return role in ALLOWED[operation]
+
+
+def features(role: Role) -> dict[str, bool]:
+    """Return every operation with whether `role` includes it."""
+    return {operation.value: may(role, operation) for operation in Operation}
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Which projects a membership sees: all (None), or only these."""
+
+    projects: frozenset[UUID] | None = None
+
+    def includes(self, project_id: UUID | None) -> bool:
+        """Tell whether something of this project may be seen; None is "of no project"."""
+        return self.projects is None or project_id in self.projects
+
+
+def reach_of(permissions: Mapping[str, Any] | None) -> Reach:
+    """Read a membership's permissions. What cannot be read allows nothing."""
+    if not permissions or "projects" not in permissions:
+        return Reach()
+    named = permissions["projects"]
+    found: set[UUID] = set()
+    for text in named if isinstance(named, list) else []:
+        try:
+            found.add(UUID(str(text)))
+        except ValueError:
+            continue
+    return Reach(frozenset(found))

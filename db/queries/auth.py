@@ -1,0 +1,277 @@
+"""Login state: who is asking, refresh chains, throttles. For the tonnage_auth role.
+
+No tenant is known yet, so nothing here takes an organization_id; the role sees no tenant data.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, insert, select, text, update
+from sqlmodel import Session
+
+from db.ids import uuid7
+from db.models import (
+    LoginThrottle,
+    Organization,
+    RefreshToken,
+    User,
+    UserOrganizationRole,
+    UserSession,
+)
+
+REFRESH_LIFETIME = dt.timedelta(days=7)
+SESSION_LIFETIME = dt.timedelta(days=30)  # however often it is refreshed
+# Two tabs that refresh at the same moment are no theft (RFC 9700 §4.14 leaves the window open).
+REUSE_GRACE = dt.timedelta(seconds=10)
+
+USER: Any = User
+SESSION: Any = UserSession
+TOKEN: Any = RefreshToken
+MEMBER: Any = UserOrganizationRole
+ORGANIZATION: Any = Organization
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A user's role in one organization."""
+
+    organization_id: UUID
+    organization_name: str
+    role: str
+    permissions: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A person whose session is alive, with every membership as of now."""
+
+    user_id: UUID
+    session_id: UUID
+    email: str
+    first_name: str | None
+    last_name: str | None
+    memberships: tuple[Membership, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a login needs to know of a user."""
+
+    user_id: UUID
+    password_hash: str
+
+
+def find_account(session: Session, email: str) -> Account | None:
+    """Return the account of a mail address; None if unknown, disabled or deleted."""
+    row = session.execute(
+        select(USER.id, USER.password_hash).where(
+            USER.email == email, USER.deleted_at.is_(None), USER.disabled_at.is_(None)
+        )
+    ).one_or_none()
+    return None if row is None else Account(row.id, row.password_hash)
+
+
+def set_password_hash(session: Session, user_id: UUID, password_hash: str) -> None:
+    """Store a new hash of the same password."""
+    session.execute(update(USER).where(USER.id == user_id).values(password_hash=password_hash))
+
+
+def memberships_of(session: Session, user_id: UUID) -> tuple[Membership, ...]:
+    """Return the living memberships of a user in living organizations, by name."""
+    rows = session.execute(
+        select(ORGANIZATION.id, ORGANIZATION.name, MEMBER.role, MEMBER.permissions)
+        .join(ORGANIZATION, ORGANIZATION.id == MEMBER.organization_id)
+        .where(
+            MEMBER.user_id == user_id,
+            MEMBER.deleted_at.is_(None),
+            ORGANIZATION.deleted_at.is_(None),
+        )
+        .order_by(ORGANIZATION.name, ORGANIZATION.id)
+    ).all()
+    return tuple(Membership(r.id, r.name, r.role, r.permissions or {}) for r in rows)
+
+
+def find_principal(session: Session, user_id: UUID, session_id: UUID) -> Principal | None:
+    """Return who a session belongs to; None once it ended, or its user may no longer log in."""
+    row = session.execute(
+        select(USER.email, USER.first_name, USER.last_name)
+        .join(SESSION, SESSION.user_id == USER.id)
+        .where(
+            SESSION.id == session_id,
+            USER.id == user_id,
+            SESSION.revoked_at.is_(None),
+            SESSION.expires_at > text("now()"),
+            SESSION.created_at >= USER.tokens_valid_after,
+            USER.deleted_at.is_(None),
+            USER.disabled_at.is_(None),
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    memberships = memberships_of(session, user_id)
+    return Principal(user_id, session_id, row.email, row.first_name, row.last_name, memberships)
+
+
+def open_session(
+    session: Session, user_id: UUID, token_sha256: bytes, now: dt.datetime
+) -> tuple[UUID, dt.datetime]:
+    """Begin a session with its first refresh token; return its id and the token's expiry."""
+    session_id = uuid7()
+    session.execute(
+        insert(SESSION).values(
+            id=session_id, user_id=user_id, created_at=now, expires_at=now + SESSION_LIFETIME
+        )
+    )
+    expires_at = now + REFRESH_LIFETIME
+    session.execute(
+        insert(TOKEN).values(
+            id=uuid7(),
+            session_id=session_id,
+            token_sha256=token_sha256,
+            created_at=now,
+            expires_at=expires_at,
+        )
+    )
+    return session_id, expires_at
+
+
+def end_session(session: Session, session_id: UUID, reason: str) -> None:
+    """End a session: its access and refresh tokens are dead at once."""
+    session.execute(
+        update(SESSION)
+        .where(SESSION.id == session_id, SESSION.revoked_at.is_(None))
+        .values(revoked_at=text("now()"), revoked_reason=reason)
+    )
+
+
+class RotationOutcome(StrEnum):
+    """What became of a refresh token."""
+
+    ROTATED = "rotated"
+    REPEATED = "repeated"  # again within the grace: the same child
+    REUSED = "reused"  # the family is revoked now
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """The result of presenting a refresh token."""
+
+    outcome: RotationOutcome
+    user_id: UUID | None = None
+    session_id: UUID | None = None
+    expires_at: dt.datetime | None = None
+
+
+def rotate_refresh_token(
+    session: Session, token_sha256: bytes, child_sha256: bytes, now: dt.datetime
+) -> Rotation:
+    """Use up a refresh token and add its child.
+
+    The child is derived from the parent by the caller, so that a repetition within the grace gets
+    the same child and not a second living branch. The caller commits whatever the outcome is.
+    """
+    row = session.execute(
+        select(TOKEN, SESSION)
+        .join(SESSION, SESSION.id == TOKEN.session_id)
+        .join(USER, USER.id == SESSION.user_id)
+        .where(
+            TOKEN.token_sha256 == token_sha256,
+            SESSION.revoked_at.is_(None),
+            SESSION.created_at >= USER.tokens_valid_after,
+            USER.deleted_at.is_(None),
+            USER.disabled_at.is_(None),
+        )
+        .with_for_update(of=TOKEN)
+    ).one_or_none()
+    if row is None:
+        return Rotation(RotationOutcome.REFUSED)
+    token, login = row
+    if min(token.expires_at, login.expires_at) <= now:
+        return Rotation(RotationOutcome.REFUSED)
+    if token.used_at is not None:
+        return _reused(session, token, login, now)
+    expires_at = min(now + REFRESH_LIFETIME, login.expires_at)
+    session.execute(update(TOKEN).where(TOKEN.id == token.id).values(used_at=now))
+    session.execute(
+        insert(TOKEN).values(
+            id=uuid7(),
+            session_id=login.id,
+            token_sha256=child_sha256,
+            parent_id=token.id,
+            created_at=now,
+            expires_at=expires_at,
+        )
+    )
+    return Rotation(RotationOutcome.ROTATED, login.user_id, login.id, expires_at)
+
+
+def _reused(
+    session: Session, token: RefreshToken, login: UserSession, now: dt.datetime
+) -> Rotation:
+    """Forgive the immediate parent within the grace; else end the whole family."""
+    child = session.execute(
+        select(TOKEN.expires_at, TOKEN.used_at).where(TOKEN.parent_id == token.id)
+    ).one_or_none()
+    used_at = token.used_at or now
+    if child is not None and child.used_at is None and now - used_at <= REUSE_GRACE:
+        return Rotation(RotationOutcome.REPEATED, login.user_id, login.id, child.expires_at)
+    end_session(session, login.id, "refresh_token_reused")
+    return Rotation(RotationOutcome.REUSED, login.user_id, login.id)
+
+
+# One statement, so that a burst of parallel guesses is counted one by one and not all let through.
+# The attempt is counted before the password is looked at, and given back when it was right.
+COUNT_ATTEMPT = text("""
+INSERT INTO login_throttles AS t (subject, failures, last_failed_at)
+VALUES (:subject, 1, :now)
+ON CONFLICT (subject) DO UPDATE SET
+    failures = CASE WHEN t.last_failed_at < :now - :forget THEN 1 ELSE t.failures + 1 END,
+    last_failed_at = :now,
+    blocked_until = CASE
+        WHEN t.last_failed_at < :now - :forget OR t.failures + 1 < :free THEN NULL
+        ELSE :now + least(interval '15 minutes',
+                          interval '1 second' * power(2, least(t.failures + 1 - :free, 12)))
+    END
+WHERE t.blocked_until IS NULL OR t.blocked_until <= :now
+RETURNING failures
+""")
+FORGET_FAILURES_AFTER = dt.timedelta(hours=24)
+
+
+def count_attempt(session: Session, subject: str, free: int, now: dt.datetime) -> float | None:
+    """Count a login attempt of an account or address.
+
+    Returns None when it may go on, else the seconds to wait. From the `free`-th failure on the
+    wait doubles from 1 s to 15 minutes; it never becomes a lock-out.
+    """
+    counted = session.execute(
+        COUNT_ATTEMPT,
+        {"subject": subject, "now": now, "forget": FORGET_FAILURES_AFTER, "free": free},
+    ).one_or_none()
+    if counted is not None:
+        return None
+    table: Any = LoginThrottle
+    until = session.scalar(select(table.blocked_until).where(table.subject == subject))
+    return 1.0 if until is None else max((until - now).total_seconds(), 1.0)
+
+
+def forgive_account(session: Session, subject: str) -> None:
+    """Forget the failures of an account: its owner has just proved the password."""
+    table: Any = LoginThrottle
+    session.execute(delete(table).where(table.subject == subject))
+
+
+def give_back_attempt(session: Session, subject: str) -> None:
+    """Take one attempt off an address: this one was no failure."""
+    table: Any = LoginThrottle
+    session.execute(
+        update(table)
+        .where(table.subject == subject)
+        .values(failures=table.failures - 1, blocked_until=None)
+    )

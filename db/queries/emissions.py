@@ -1,0 +1,220 @@
+"""Figures as the API reads them: lists, exact summaries, one figure with all that explains it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, case, cast, func, or_, select
+from sqlalchemy.dialects.postgresql import REGCONFIG
+from sqlmodel import Session
+
+from core.permissions import Reach
+from db.models import Decision, Emission, EmissionFactor, File, Organization
+from db.queries import paging
+
+EMISSION: Any = Emission
+FACTOR: Any = EmissionFactor
+DECISION: Any = Decision
+FILE: Any = File
+ORGANIZATION: Any = Organization
+
+TYPES_SHOWN = 100  # of a summary; free text of uploads may hold thousands
+
+
+@dataclass(frozen=True, slots=True)
+class EmissionFilter:
+    """Which figures are wanted. Also the criteria of a report.
+
+    Dates bound the activity's date, both ends included. A row that only says its year is within
+    the bounds when the whole year is.
+    """
+
+    q: str | None = None  # full text, as people type it into a search box
+    name: str | None = None  # beginning of the activity's name
+    type: str | None = None
+    scope: tuple[int, ...] = ()
+    category: str | None = None
+    file_id: UUID | None = None
+    project_id: UUID | None = None
+    region: str | None = None
+    date_from: dt.date | None = None
+    date_to: dt.date | None = None
+    min_confidence: float | None = None
+
+
+SORTS = {
+    "title": paging.Sort("activity_name", EMISSION.activity_name, paging.Kind.TEXT),
+    "type": paging.Sort("activity_type", EMISSION.activity_type, paging.Kind.TEXT, nullable=True),
+    "date": paging.Sort("activity_on", EMISSION.activity_on, paging.Kind.DATE, nullable=True),
+    "emission": paging.Sort(
+        "calculated_emission", EMISSION.calculated_emission, paging.Kind.NUMBER
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One slice of a summary."""
+
+    key: Any
+    count: int
+    kg_co2e: float
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Sums over everything a filter lets through. kg CO2e; biogenic CO2 is in no scope total."""
+
+    count: int
+    total_kg_co2e: float
+    biogenic_kg_co2: float
+    by_scope: Sequence[Part]
+    by_type: Sequence[Part]  # the largest TYPES_SHOWN
+    types: int  # how many there are
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One figure with what it was made of."""
+
+    emission: Emission
+    file: File
+    factor: EmissionFactor | None
+    decision: Decision | None
+
+
+def search_query(organization_id: UUID, words: str) -> ColumnElement[Any]:
+    """Return the tsquery of a search box in the organization's language."""
+    language = (
+        select(cast(ORGANIZATION.search_language, REGCONFIG))
+        .where(ORGANIZATION.id == organization_id)
+        .scalar_subquery()
+    )
+    return func.websearch_to_tsquery(language, words)
+
+
+def conditions(organization_id: UUID, reach: Reach, wanted: EmissionFilter) -> list[Any]:
+    """Return the WHERE of a filter as a membership sees it."""
+    found = [EMISSION.organization_id == organization_id, EMISSION.deleted_at.is_(None)]
+    if reach.projects is not None:
+        found.append(EMISSION.project_id.in_(reach.projects))
+    if wanted.q:
+        found.append(EMISSION.search_vector.op("@@")(search_query(organization_id, wanted.q)))
+    if wanted.name:
+        found.append(EMISSION.activity_name.istartswith(wanted.name, autoescape=True))
+    if wanted.scope:
+        found.append(EMISSION.scope.in_(wanted.scope))
+    exact = (
+        (EMISSION.activity_type, wanted.type),
+        (EMISSION.category, wanted.category),
+        (EMISSION.file_id, wanted.file_id),
+        (EMISSION.project_id, wanted.project_id),
+        (EMISSION.region, wanted.region),
+    )
+    found += [column == value for column, value in exact if value is not None]
+    if wanted.min_confidence is not None:
+        found.append(EMISSION.confidence_score >= wanted.min_confidence)
+    return found + _dates(wanted)
+
+
+def _dates(wanted: EmissionFilter) -> list[Any]:
+    on, year = EMISSION.activity_on, EMISSION.activity_year
+    found: list[Any] = []
+    if wanted.date_from is not None:
+        first_whole_year = wanted.date_from.year + (wanted.date_from.timetuple().tm_yday > 1)
+        found.append(
+            or_(on >= wanted.date_from, and_(on.is_(None), year >= first_whole_year))
+        )
+    if wanted.date_to is not None:
+        ends_year = (wanted.date_to.month, wanted.date_to.day) == (12, 31)
+        last_whole_year = wanted.date_to.year - (not ends_year)
+        found.append(or_(on <= wanted.date_to, and_(on.is_(None), year <= last_whole_year)))
+    return found
+
+
+def list_emissions(
+    session: Session,
+    organization_id: UUID,
+    reach: Reach,
+    wanted: EmissionFilter,
+    request: paging.PageRequest,
+) -> paging.Page[Emission]:
+    """Return a page of figures."""
+    rows = session.scalars(
+        select(EMISSION)
+        .where(*conditions(organization_id, reach, wanted), *paging.after(request, EMISSION.id))
+        .order_by(*paging.order_by(request.sort, EMISSION.id))
+        .limit(request.limit + 1)
+    ).all()
+    return paging.cut(rows, request, request.sort.name)
+
+
+def summarize(
+    session: Session, organization_id: UUID, reach: Reach, wanted: EmissionFilter
+) -> Summary:
+    """Sum everything the filter lets through, not only one page."""
+    scope = case((EMISSION.biogenic, None), else_=EMISSION.scope)
+    counted = case((EMISSION.biogenic, 0.0), else_=EMISSION.calculated_emission)
+    rows = session.execute(
+        select(
+            scope.label("scope"),
+            EMISSION.activity_type.label("type"),
+            func.count().label("count"),
+            func.sum(EMISSION.calculated_emission).label("all_kg"),
+            func.sum(counted).label("kg"),
+        )
+        .where(*conditions(organization_id, reach, wanted))
+        .group_by(scope, EMISSION.activity_type)
+    ).all()
+    types = _parts([(row.type, row.count, row.kg) for row in rows])
+    scopes = _parts([(row.scope, row.count, row.all_kg) for row in rows])
+    return Summary(
+        count=sum(row.count for row in rows),
+        total_kg_co2e=sum(row.kg for row in rows),
+        biogenic_kg_co2=sum(row.all_kg - row.kg for row in rows),
+        by_scope=sorted(scopes, key=lambda part: part.key or 9),
+        by_type=sorted(types, key=lambda part: (-part.kg_co2e, part.key or ""))[:TYPES_SHOWN],
+        types=len(types),
+    )
+
+
+def _parts(rows: list[tuple[Any, int, float]]) -> list[Part]:
+    sums: dict[Any, tuple[int, float]] = {}
+    for key, count, kg in rows:
+        seen, total = sums.get(key, (0, 0.0))
+        sums[key] = (seen + count, total + kg)
+    return [Part(key, count, kg) for key, (count, kg) in sums.items()]
+
+
+def get_explained(
+    session: Session, organization_id: UUID, emission_id: UUID, reach: Reach
+) -> Explained | None:
+    """Return one figure with its file, factor and decision."""
+    found = [
+        EMISSION.organization_id == organization_id,
+        EMISSION.id == emission_id,
+        EMISSION.deleted_at.is_(None),
+    ]
+    if reach.projects is not None:
+        found.append(EMISSION.project_id.in_(reach.projects))
+    row = session.execute(
+        select(EMISSION, FILE, FACTOR, DECISION)
+        .join(
+            FILE,
+            and_(FILE.organization_id == EMISSION.organization_id, FILE.id == EMISSION.file_id),
+        )
+        .outerjoin(FACTOR, FACTOR.id == EMISSION.emission_factor_id)
+        .outerjoin(
+            DECISION,
+            and_(
+                DECISION.organization_id == EMISSION.organization_id,
+                DECISION.id == EMISSION.decision_id,
+            ),
+        )
+        .where(*found)
+    ).one_or_none()
+    return None if row is None else Explained(row[0], row[1], row[2], row[3])
