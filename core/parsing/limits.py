@@ -1,0 +1,29 @@
+"""How large a file may be inside. Each limit is there because something breaks beyond it."""
+
+from __future__ import annotations
+
+# XLSX archive
+ZIP_ENTRIES = 2_000
+ZIP_DIRECTORY_BYTES = 2_000_000  # zipfile loads the whole directory: 2,000 entries × 1 kB
+ZIP_TOTAL_BYTES = 300_000_000  # inflated; 2.7 MB can hold 900 MB of XML
+ZIP_RATIO = 100  # inflated / packed, looked at beyond ZIP_RATIO_FLOOR
+# Ten thousand equal rows compress 200-fold and harm nobody; what a parser must hold is the size.
+ZIP_RATIO_FLOOR = 20_000_000
+
+# XLSX sheets. Calamine holds the rectangle that spans all cells, 32 bytes each: two cells in
+# A1 and XFD1048576 make it ask for 550 GB and abort the process.
+SHEET_ROWS = 1_048_576  # the format's own
+SHEET_COLUMNS = 500
+SHEET_AREA = 12_000_000  # cells of the rectangle: 384 MB in calamine
+WORKBOOK_CELLS = 6_000_000  # cells that are written, in all sheets
+WORKBOOK_SHEETS = 100
+MERGED_RANGES = 100_000
+
+# Delimited text
+RECORD_COLUMNS = 500
+FIELD_CHARACTERS = 1_000_000  # a longer field is a quote that is never closed
+
+# Rows of any file
+CELL_CHARACTERS = 32_767  # what a spreadsheet cell can hold; the row is rejected beyond
+FILE_ROWS = 5_000_000
+PART_ROWS = 50_000
