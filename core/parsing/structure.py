@@ -23,9 +23,8 @@ from core.parsing.sniff import detect_encoding, detect_type
 _TEXT_EXTENSIONS = frozenset({".csv", ".tsv", ".txt", ".tab"})
 _WORKBOOK_EXTENSIONS = frozenset({".xlsx"})
 _END_OF_DIRECTORY = b"PK\x05\x06"
-# Everything else in a workbook is XML, whatever it is called.
-_MEDIA = (".png", ".jpg", ".jpeg", ".gif", ".emf", ".wmf", ".tif", ".tiff", ".bmp", ".bin",
-          ".svg", ".webp", ".wdp", ".txt", ".css", ".json")  # fmt: skip
+# Other names may lie about being XML; then only the limits of the child process hold.
+_XML = (".xml", ".rels", ".vml")
 _CHUNK_BYTES = 1 << 18
 
 _REMEDY = {
@@ -202,8 +201,7 @@ def _measure_entries(archive: zipfile.ZipFile) -> WorkbookSize:
     size = WorkbookSize()
     total = cells = 0
     for entry in archive.infolist():
-        is_media = entry.filename.lower().endswith(_MEDIA)
-        scan = None if is_media or entry.is_dir() else _XmlScan()
+        scan = _XmlScan() if entry.filename.lower().endswith(_XML) else None
         inflated = 0
         for chunk in _chunks(archive, entry):
             inflated += len(chunk)
