@@ -24,7 +24,7 @@ _TEXT_EXTENSIONS = frozenset({".csv", ".tsv", ".txt", ".tab"})
 _WORKBOOK_EXTENSIONS = frozenset({".xlsx"})
 _END_OF_DIRECTORY = b"PK\x05\x06"
 # Other names may lie about being XML; then only the limits of the child process hold.
-_XML = (".xml", ".rels", ".vml")
+_XML = (".xml", ".rels")
 _CHUNK_BYTES = 1 << 18
 
 _REMEDY = {

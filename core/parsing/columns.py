@@ -1,0 +1,340 @@
+"""Which column holds what: by the uploader's mapping, by name, and by content.
+
+Names propose, contents decide: a column called "Amount" that holds words is no amount, one called
+"Type" that says the same in every row tells nothing. Every choice carries its reason. Ledgers:
+the activity is what was bought (account, purpose, commodity), its type the coarser heading, the
+description the service or narrative. Supplier names and document numbers are left out: they would
+make every line an activity of its own. A narrative that is mostly reference numbers likewise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from core.activity_key import fold
+from core.dates import ActivityDate, read_date
+from core.money import ISO_4217, parse_currency
+from core.numbers import NumberProblem, read_number, split_quantity
+from core.parsing.headings import Heading, fields_of, fold_heading, read_heading
+from core.parsing.report import IGNORE, ColumnReport
+from core.records import Field
+from core.regions import parse_region
+from core.units import Unit, parse_unit
+
+_TEXT_FIELDS = (Field.ACTIVITY_NAME, Field.ACTIVITY_TYPE, Field.ACTIVITY_DESCRIPTION)
+_FEWEST = 0.3  # below this a guess is not used
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a sample of one column looks like; shares are of the filled cells."""
+
+    filled: float  # of all cells
+    distinct: int
+    count: int
+    number: float
+    unit: float
+    currency: float
+    date: float
+    year: float
+    region: float
+    reference: float  # mostly digits: document numbers, codes
+    accounting: bool  # only says revenue or capital
+    words: float  # mean number of words
+
+
+def letter_of(index: int) -> str:
+    """Return a 0-based column index as a spreadsheet shows it: 0 → "A", 26 → "AA"."""
+    letters = ""
+    index += 1
+    while index:
+        index, rest = divmod(index - 1, 26)
+        letters = chr(65 + rest) + letters
+    return letters
+
+
+@lru_cache(maxsize=65_536)
+def is_number(text: str) -> bool:
+    """Tell whether a text is a number, if only after choosing the decimal sign."""
+    found = read_number(text)
+    if not isinstance(found, NumberProblem) or found.code == "number_ambiguous":
+        return True
+    parts = split_quantity(text)
+    if parts is None or isinstance(read_number(parts[0]), NumberProblem):
+        return False
+    return isinstance(parse_unit(parts[1], region="US"), Unit)
+
+
+def _is_unit(text: str) -> bool:
+    found = parse_unit(text)
+    return isinstance(found, Unit) or found.code == "unit_ambiguous"
+
+
+def _is_currency(text: str) -> bool:
+    return isinstance(parse_currency(text, region="US"), str) or text in ISO_4217
+
+
+def _is_date(text: str) -> bool:
+    found = read_date(text)
+    return isinstance(found, ActivityDate) or found.code == "date_ambiguous"
+
+
+_REFERENCE = re.compile(r"\d{4,}|^[\d\s./\\-]*\d[\d\s./\\-]*$")
+_YEAR = re.compile(r"(?:FY\s*)?(?:19|20)\d\d(?:\s*[-/]\s*(?:20)?\d\d)?(?:\.0)?", re.IGNORECASE)
+_ACCOUNTING_LIST = "revenue capital r c rev cap debit credit d k s h soll haben"
+_ACCOUNTING = frozenset(_ACCOUNTING_LIST.split())
+
+
+def profile(values: Sequence[str]) -> Profile:
+    """Describe a sample of one column."""
+    filled = [value.strip() for value in values if value.strip()]
+    if not filled:
+        return Profile(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, False, 0)
+    distinct = set(filled)
+
+    def share(test: object) -> float:
+        assert callable(test)
+        passed = {value for value in distinct if test(value)}
+        return sum(value in passed for value in filled) / len(filled)
+
+    return Profile(
+        filled=len(filled) / len(values),
+        distinct=len({fold(value) for value in distinct}),
+        count=len(filled),
+        number=share(is_number),
+        unit=share(_is_unit),
+        currency=share(_is_currency),
+        date=share(_is_date),
+        year=share(_YEAR.fullmatch),
+        region=share(lambda value: isinstance(parse_region(value, us_states=True), str)),
+        reference=share(_REFERENCE.search),
+        accounting={fold(value) for value in distinct} <= _ACCOUNTING,
+        words=sum(len(value.split()) for value in filled) / len(filled),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Guess:
+    score: float
+    index: int
+    field: Field
+    why: str
+
+
+def _content_factor(field: Field, seen: Profile) -> float:
+    """Return how far the contents bear out a name, 0 to 1."""
+    if not seen.count:
+        return 0.6 if field not in _TEXT_FIELDS else 0.4  # an empty sample proves nothing
+    if field in (Field.VOLUME, Field.AMOUNT):
+        return 1.0 if seen.number >= 0.5 else 0.0
+    if field is Field.UNIT:
+        return max(seen.unit, 0.75 if seen.number < 0.2 else 0.0)
+    if field is Field.CURRENCY:
+        return seen.currency
+    if field is Field.DATE:
+        return seen.date if seen.date >= 0.5 else 0.0
+    if field is Field.YEAR:
+        return max(seen.year, 0.9 * seen.date) if max(seen.year, seen.date) >= 0.5 else 0.0
+    if field is Field.REGION:
+        return seen.region if seen.region >= 0.3 else 0.0
+    if seen.number > 0.5 or (field is Field.ACTIVITY_TYPE and seen.accounting):
+        return 0.0
+    factor = 1.0 if seen.filled >= 0.05 else 0.2
+    if seen.count >= 20 and seen.distinct == 1:
+        factor *= 0.3  # the same in every row tells nothing
+    if seen.reference > 0.4:
+        factor *= 0.6
+    return factor
+
+
+def _by_name(index: int, heading: Heading, seen: Profile) -> list[_Guess]:
+    guesses = []
+    for field, by_name in fields_of(heading).items():
+        factor = _content_factor(field, seen)
+        # Of two equally good names, the column that says more: more words, more rows.
+        more = 0.01 * min(seen.words, 3) / 3 + 0.01 * seen.filled if field in _TEXT_FIELDS else 0
+        score = min(1.0, by_name * factor + more)
+        if score >= _FEWEST:
+            note = "" if factor >= 0.99 else "; contents bear it out in part"
+            guesses.append(_Guess(score, index, field, f'heading "{heading.text[:60]}"{note}'))
+    return guesses
+
+
+def _by_content(index: int, seen: Profile) -> list[_Guess]:
+    """Guess from contents alone; always below a name that fits."""
+    if seen.count < 3:
+        return []
+    guesses = []
+    for field, share, at_least in (
+        (Field.CURRENCY, seen.currency, 0.95),
+        (Field.UNIT, seen.unit, 0.9),
+        (Field.DATE, seen.date, 0.95),
+        (Field.REGION, seen.region, 0.95),
+    ):
+        if share < at_least or seen.year >= 0.9 or seen.accounting:
+            continue
+        if field is not Field.DATE and seen.number > 0.1:
+            continue
+        guesses.append(_Guess(0.45 * share, index, field, f"{share:.0%} of the values are such"))
+        break
+    return guesses
+
+
+def assign(
+    headings: Sequence[str], sample: Sequence[Sequence[str]], mapping: Mapping[str, str]
+) -> tuple[ColumnReport, ...]:
+    """Decide the field of every column.
+
+    `sample` is some rows below the header, each at most as long as `headings`; `mapping` is column
+    heading or letter → field or "ignore", and is obeyed. Every field goes to one column at most.
+    """
+    profiles = [
+        profile([row[index] if index < len(row) else "" for row in sample])
+        for index in range(len(headings))
+    ]
+    mapped = mapped_columns(headings, mapping)
+    taken: dict[int, _Guess] = {
+        index: _Guess(1.0, index, Field(field), "named in the upload's mapping")
+        for index, field in mapped.items()
+        if field != IGNORE
+    }
+    guesses: list[_Guess] = []
+    for index, text in enumerate(headings):
+        if index not in mapped:
+            guesses += _by_name(index, read_heading(text), profiles[index])
+            guesses += _by_content(index, profiles[index])
+    _choose(guesses, taken, headings)
+    _settle_quantity(taken, headings)
+    _settle_number(taken, profiles, set(mapped))
+    _settle_name(taken, headings, profiles, set(mapped))
+    return tuple(_report(index, text, taken.get(index)) for index, text in enumerate(headings))
+
+
+def mapped_columns(headings: Sequence[str], mapping: Mapping[str, str]) -> dict[int, str]:
+    """Return column index → field, for those that the mapping names by heading or letter."""
+    found: dict[int, str] = {}
+    folded = [fold_heading(text) for text in headings]
+    letters = [letter_of(index) for index in range(len(headings))]
+    for key, field in mapping.items():
+        if key in headings:
+            found[list(headings).index(key)] = field
+        elif fold_heading(key) in folded and fold_heading(key):
+            found[folded.index(fold_heading(key))] = field
+        elif key.strip().upper() in letters:
+            found[letters.index(key.strip().upper())] = field
+    return found
+
+
+def _choose(
+    guesses: list[_Guess],
+    taken: dict[int, _Guess],
+    headings: Sequence[str],
+) -> None:
+    """Give away fields, best guess first; a column that loses one may still win another."""
+    fields = {guess.field for guess in taken.values()}
+    # A day says more than a year alone, and a filled column more than an empty one.
+    order = sorted(guesses, key=lambda g: (-round(g.score, 4), g.index))
+    for guess in order:
+        if guess.index in taken or guess.field in fields:
+            continue
+        if guess.field is Field.AMOUNT and _is_quantity(guess, taken, fields, headings, guesses):
+            continue
+        taken[guess.index] = guess
+        fields.add(guess.field)
+
+
+def _is_quantity(
+    guess: _Guess,
+    taken: Mapping[int, _Guess],
+    fields: set[Field],
+    headings: Sequence[str],
+    guesses: Sequence[_Guess],
+) -> bool:
+    """Tell whether "Amount", "Value" or "Total" is the quantity of a table with units."""
+    if guess.score > 0.75 or Field.VOLUME in fields:
+        return False
+    has_unit = Field.UNIT in fields or any(g.field is Field.UNIT for g in guesses)
+    if read_heading(headings[guess.index]).unit_text:
+        return True
+    other_volume = any(
+        g.field is Field.VOLUME and g.index != guess.index and g.index not in taken for g in guesses
+    )
+    return has_unit and not other_volume
+
+
+def _settle_quantity(taken: dict[int, _Guess], headings: Sequence[str]) -> None:
+    """In a table without any unit, "Amount" is money, not a quantity."""
+    by_field = {guess.field: guess for guess in taken.values()}
+    volume = by_field.get(Field.VOLUME)
+    if volume is None or Field.AMOUNT in by_field or Field.UNIT in by_field or volume.score == 1.0:
+        return
+    heading = read_heading(headings[volume.index])
+    if heading.unit_text is None and Field.AMOUNT in fields_of(heading):
+        why = f"{volume.why}; no column of units, so it is money"
+        taken[volume.index] = _Guess(volume.score, volume.index, Field.AMOUNT, why)
+
+
+def _settle_number(taken: dict[int, _Guess], profiles: Sequence[Profile], mapped: set[int]) -> None:
+    """Beside a column of units, the only column of numbers is the quantity, whatever its name."""
+    fields = {guess.field for guess in taken.values()}
+    if Field.UNIT not in fields or Field.VOLUME in fields or Field.AMOUNT in fields:
+        return
+    free = [
+        index
+        for index, seen in enumerate(profiles)
+        if index not in taken and index not in mapped and seen.number >= 0.9 and seen.year < 0.9
+    ]
+    if len(free) == 1:
+        why = "the only column of numbers beside the units"
+        taken[free[0]] = _Guess(0.4, free[0], Field.VOLUME, why)
+
+
+def _settle_name(
+    taken: dict[int, _Guess],
+    headings: Sequence[str],
+    profiles: Sequence[Profile],
+    mapped: set[int],
+) -> None:
+    """A table always has an activity: its description, else its type, else its wordiest column."""
+    by_field = {guess.field: guess for guess in taken.values()}
+    if Field.ACTIVITY_NAME in by_field:
+        return
+    for other in (Field.ACTIVITY_DESCRIPTION, Field.ACTIVITY_TYPE):
+        found = by_field.get(other)
+        if found and found.index not in mapped:
+            why = f"{found.why}; there is no better column for the name"
+            taken[found.index] = _Guess(found.score, found.index, Field.ACTIVITY_NAME, why)
+            return
+    free = [
+        index
+        for index, seen in enumerate(profiles)
+        if index not in taken and index not in mapped and seen.count and seen.number < 0.2
+        and seen.reference < 0.5 and seen.date < 0.5
+    ]  # fmt: skip
+    named = [index for index in free if not _is_other(headings[index])]
+    best = max(named or free, key=lambda i: (profiles[i].filled > 0.5, profiles[i].distinct),
+               default=None)  # fmt: skip
+    if best is not None:
+        why = "the column of words that says most"
+        taken[best] = _Guess(0.4, best, Field.ACTIVITY_NAME, why)
+
+
+def _is_other(heading: str) -> bool:
+    return bool(
+        re.search(r"supplier|vendor|payee|kreditor|lieferant|fournisseur|proveedor|\bid\b|\bref",
+                  fold_heading(heading))
+    )  # fmt: skip
+
+
+def _report(index: int, heading: str, guess: _Guess | None) -> ColumnReport:
+    return ColumnReport(
+        index=index,
+        letter=letter_of(index),
+        heading=" ".join(heading.split())[:200],
+        field=guess.field if guess else None,
+        confidence=round(guess.score, 3) if guess else 0.0,
+        why=guess.why if guess else "not needed for the footprint",
+    )

@@ -1,0 +1,169 @@
+"""What goes into the parser and what it tells: all of it JSON, none of it rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Literal
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict
+from pydantic import Field as Default
+
+from core.dates import DateOrder
+from core.errors import FileRejected
+from core.numbers import Convention
+from core.parsing import limits
+from core.records import Field
+
+IGNORE = "ignore"  # a mapping value: do not read this column
+_SETTINGS = ("decimal_separator", "date_order", "unit", "currency")
+
+
+class RowKind(StrEnum):
+    """What a row below the header is. Everything but DATA is rejected with a reason."""
+
+    DATA = "data"
+    BLANK = "blank"
+    TOTAL = "total"
+    REPEATED_HEADER = "repeated_header"
+    NOTE = "note"
+    CELL_TOO_LARGE = "cell_too_large"
+    BAD_CHARACTER = "bad_character"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ParseOptions(_Frozen):
+    """What the uploader said about the file.
+
+    `mapping` is column heading or letter → field name or "ignore". The settings decide what the
+    columns leave open.
+    """
+
+    filename: str = ""
+    region: str | None = None
+    reporting_year: int | None = None
+    mapping: dict[str, str] = Default(default_factory=dict)
+    decimal_separator: Literal[".", ","] | None = None
+    date_order: Literal["dmy", "mdy"] | None = None
+    unit: str | None = None
+    currency: str | None = None
+    rows_per_part: int = Default(default=limits.PART_ROWS, ge=1, le=limits.PART_ROWS)
+    max_rows: int = Default(default=limits.FILE_ROWS, ge=1)
+
+    @classmethod
+    def from_upload(
+        cls,
+        *,
+        filename: str = "",
+        region: str | None = None,
+        reporting_year: int | None = None,
+        mapping: Mapping[str, str] | None = None,
+    ) -> ParseOptions:
+        """Build options from an upload's `mapping`.
+
+        Its keys decimal_separator ("." or ","), date_order ("dmy" or "mdy"), unit and currency
+        are settings for the whole file; every other key is a column. Raises
+        FileRejected("mapping_invalid").
+        """
+        given = dict(mapping or {})
+        settings: dict[str, Any] = {key: given.pop(key) for key in _SETTINGS if key in given}
+        known = {str(field) for field in Field} | {IGNORE}
+        if not set(given.values()) <= known:
+            raise FileRejected(
+                f"The mapping may name these fields: {', '.join(sorted(known))}.",
+                code="mapping_invalid",
+            )
+        try:
+            return cls(filename=filename, region=region, reporting_year=reporting_year,
+                       mapping=given, **settings)  # fmt: skip
+        except ValueError as error:
+            raise FileRejected(
+                'In the mapping, decimal_separator is "." or ",", date_order is "dmy" or "mdy", '
+                "unit and currency are texts.",
+                code="mapping_invalid",
+            ) from error
+
+
+class ColumnReport(_Frozen):
+    """One column of a table and what it was taken for."""
+
+    index: int  # 0-based
+    letter: str  # as a spreadsheet shows it
+    heading: str
+    field: Field | None
+    confidence: float  # in [0, 1]
+    why: str
+
+
+class TableReport(_Frozen):
+    """One table: where it is, how its columns were read, and what holds for whole columns."""
+
+    sheet: str  # "" for delimited text
+    header_row: int  # 1-based row or line of the (last) heading line
+    header_lines: int = 1
+    preamble_lines: int = 0  # non-empty lines above the header
+    columns: tuple[ColumnReport, ...]
+    unit_text: str | None = None  # unit of every quantity without one of its own
+    unit_why: str | None = None
+    currency_text: str | None = None
+    currency_why: str | None = None
+    decimals: dict[Field, Convention] = Default(default_factory=dict)
+    dates: dict[Field, DateOrder] = Default(default_factory=dict)
+    us_states: bool = False
+    rows: int = 0
+    hidden_rows: int = 0
+
+    def heading_of(self, field: Field) -> str | None:
+        """Return the heading of the column that was taken for `field`."""
+        return next((c.heading or c.letter for c in self.columns if c.field is field), None)
+
+    def has(self, field: Field) -> bool:
+        """Tell whether some column was taken for `field`."""
+        return any(column.field is field for column in self.columns)
+
+
+class PartReport(_Frozen):
+    """One Parquet part, by its file name in the output folder."""
+
+    name: str
+    rows: int
+
+
+class ParseReport(_Frozen):
+    """What was found in a file. `rows_total` counts every row below a header, blank ones too."""
+
+    detected_type: Literal["csv", "xlsx"]
+    encoding: str | None = None
+    delimiter: str | None = None
+    rows_total: int
+    rows_by_kind: dict[RowKind, int]
+    parts: tuple[PartReport, ...]
+    tables: tuple[TableReport, ...]
+    notes: tuple[str, ...] = ()
+
+    def table(self, sheet: str) -> TableReport:
+        """Return the table of a sheet. KeyError where none was found."""
+        for table in self.tables:
+            if table.sheet == sheet:
+                return table
+        raise KeyError(sheet)
+
+
+# A raw part. One row is one row below a header, as written: a text column per Field, the whole
+# record in `cells`, and in `typed` the fields that the workbook held as numbers, whose text is
+# therefore always with a decimal point.
+RAW_SCHEMA = pa.schema(
+    [
+        pa.field("sheet", pa.string(), nullable=False),
+        pa.field("row_number", pa.int32(), nullable=False),
+        pa.field("column_number", pa.int32(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        *(pa.field(str(field), pa.string()) for field in Field),
+        pa.field("typed", pa.list_(pa.string())),
+        pa.field("cells", pa.list_(pa.string())),
+    ]
+)
