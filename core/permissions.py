@@ -76,6 +76,10 @@ class Reach:
         """Tell whether something of this project may be seen; None is "of no project"."""
         return self.projects is None or project_id in self.projects
 
+    def key(self) -> tuple[str, ...] | None:
+        """Return a value that is the same for the same reach, in every process."""
+        return None if self.projects is None else tuple(sorted(map(str, self.projects)))
+
 
 def reach_of(permissions: Mapping[str, Any] | None) -> Reach:
     """Read a membership's permissions. What cannot be read allows nothing."""

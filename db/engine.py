@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlmodel import Session
 
-from core.errors import MissingTenant, Misconfigured
+from core.errors import Misconfigured, MissingTenant
 
 SET_TENANT = text("SELECT set_config('app.organization_id', :organization_id, true)")
 
@@ -54,7 +54,7 @@ class TenantSession(Session):
 
 
 @event.listens_for(TenantSession, "after_begin")
-def set_tenant(session: TenantSession, transaction: Any, connection: Connection) -> None:
+def set_tenant(session: TenantSession, _transaction: Any, connection: Connection) -> None:
     """Tell PostgreSQL whose transaction this is, before any other statement."""
     if session.organization_id is None:
         raise MissingTenant("a tenant transaction was begun without an organization")
@@ -68,6 +68,11 @@ def tenant_session(engine: Engine, organization_id: UUID | None) -> Iterator[Ten
         yield session
 
 
+def snapshot(session: Session) -> None:
+    """Make all that follows in this transaction see the same moment. Call it before any query."""
+    session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+
+
 def refuse_dangerous_role(engine: Engine) -> None:
     """Raise Misconfigured if this role could look past row-level security.
 
@@ -79,7 +84,8 @@ def refuse_dangerous_role(engine: Engine) -> None:
             text(
                 "SELECT rolname, rolsuper OR rolbypassrls AS bypasses, EXISTS ("
                 "  SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace"
-                "  AND relname = 'emissions' AND pg_has_role(current_user, relowner, 'MEMBER')) AS owns"
+                "  AND relname = 'emissions'"
+                "  AND pg_has_role(current_user, relowner, 'MEMBER')) AS owns"
                 " FROM pg_roles WHERE rolname = current_user"
             )
         ).one()

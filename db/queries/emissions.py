@@ -126,9 +126,7 @@ def _dates(wanted: EmissionFilter) -> list[Any]:
     found: list[Any] = []
     if wanted.date_from is not None:
         first_whole_year = wanted.date_from.year + (wanted.date_from.timetuple().tm_yday > 1)
-        found.append(
-            or_(on >= wanted.date_from, and_(on.is_(None), year >= first_whole_year))
-        )
+        found.append(or_(on >= wanted.date_from, and_(on.is_(None), year >= first_whole_year)))
     if wanted.date_to is not None:
         ends_year = (wanted.date_to.month, wanted.date_to.day) == (12, 31)
         last_whole_year = wanted.date_to.year - (not ends_year)
@@ -163,17 +161,17 @@ def summarize(
         select(
             scope.label("scope"),
             EMISSION.activity_type.label("type"),
-            func.count().label("count"),
+            func.count().label("figures"),
             func.sum(EMISSION.calculated_emission).label("all_kg"),
             func.sum(counted).label("kg"),
         )
         .where(*conditions(organization_id, reach, wanted))
         .group_by(scope, EMISSION.activity_type)
     ).all()
-    types = _parts([(row.type, row.count, row.kg) for row in rows])
-    scopes = _parts([(row.scope, row.count, row.all_kg) for row in rows])
+    types = _parts([(row.type, row.figures, row.kg) for row in rows])
+    scopes = _parts([(row.scope, row.figures, row.all_kg) for row in rows])
     return Summary(
-        count=sum(row.count for row in rows),
+        count=sum(row.figures for row in rows),
         total_kg_co2e=sum(row.kg for row in rows),
         biogenic_kg_co2=sum(row.all_kg - row.kg for row in rows),
         by_scope=sorted(scopes, key=lambda part: part.key or 9),

@@ -175,7 +175,7 @@ def totals_by_scope(session: Session, organization_id: UUID, file_id: UUID) -> l
     rows = session.execute(
         select(
             scope.label("scope"),
-            func.count().label("count"),
+            func.count().label("figures"),
             func.sum(EMISSION.calculated_emission).label("kg_co2e"),
         )
         .where(
@@ -185,7 +185,7 @@ def totals_by_scope(session: Session, organization_id: UUID, file_id: UUID) -> l
         )
         .group_by(scope)
     ).all()
-    totals = [ScopeTotal(row.scope, row.count, row.kg_co2e) for row in rows]
+    totals = [ScopeTotal(row.scope, row.figures, row.kg_co2e) for row in rows]
     return sorted(totals, key=lambda total: total.scope or 9)
 
 

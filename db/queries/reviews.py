@@ -40,8 +40,12 @@ class OpenReview:
 
 # What cannot be estimated at all comes first: nobody knows how large it is.
 BY_RISK = paging.Sort(
-    "kg_at_risk", REVIEW.kg_at_risk, paging.Kind.NUMBER,
-    descending=True, nullable=True, nulls_first=True,
+    "kg_at_risk",
+    REVIEW.kg_at_risk,
+    paging.Kind.NUMBER,
+    descending=True,
+    nullable=True,
+    nulls_first=True,
 )
 
 
@@ -92,9 +96,12 @@ def count_reviews(
     session: Session, organization_id: UUID, reach: Reach, wanted: ReviewFilter
 ) -> int:
     """Count open reviews."""
-    return session.scalar(
-        select(func.count())
-        .select_from(REVIEW)
-        .join(FILE, _same(FILE, REVIEW.file_id))
-        .where(*_conditions(organization_id, reach, wanted))
-    ) or 0
+    return (
+        session.scalar(
+            select(func.count())
+            .select_from(REVIEW)
+            .join(FILE, _same(FILE, REVIEW.file_id))
+            .where(*_conditions(organization_id, reach, wanted))
+        )
+        or 0
+    )

@@ -2,7 +2,7 @@
 -- owner    owns every object; migrations only; nobody logs in as it
 -- app      the API: row-level security applies, no DELETE
 -- worker   the pipeline: row-level security applies, may bulk load through temporary tables
--- platform sweeps and retention: bypasses row-level security; never serves a request
+-- platform sweeps, factor releases and retention: bypasses row-level security; never serves a request
 -- auth     login: users and sessions, no tenant data
 DO $$
 DECLARE
@@ -34,7 +34,7 @@ BEGIN
     EXECUTE format('ALTER ROLE tonnage_worker IN DATABASE %I SET lock_timeout = ''10s''', current_database());
     EXECUTE format('ALTER ROLE tonnage_worker IN DATABASE %I SET idle_in_transaction_session_timeout = ''60s''', current_database());
     EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
-    EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO tonnage_worker', current_database());
+    EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO tonnage_worker, tonnage_platform', current_database());
     EXECUTE format('GRANT CREATE ON DATABASE %I TO tonnage_owner', current_database());
 END
 $$;

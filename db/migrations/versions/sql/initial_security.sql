@@ -116,3 +116,5 @@ REVOKE EXECUTE ON FUNCTION current_organization(), refuse_change(), touch_update
 GRANT EXECUTE ON FUNCTION current_organization() TO tonnage_app, tonnage_worker, tonnage_auth, tonnage_platform;
 
 RESET ROLE;
+-- /readyz compares the schema's revision with the code's.
+GRANT SELECT ON alembic_version TO tonnage_app, tonnage_worker, tonnage_platform;

@@ -302,7 +302,7 @@ CREATE TABLE reviews (
     FOREIGN KEY (organization_id, decision_id) REFERENCES decisions (organization_id, id) ON DELETE CASCADE,
     UNIQUE (organization_id, decision_id)
 );
-CREATE INDEX idx_reviews_org_open ON reviews (organization_id, kg_at_risk DESC NULLS FIRST, id)
+CREATE INDEX idx_reviews_org_open ON reviews (organization_id, kg_at_risk DESC NULLS FIRST, id DESC)
     WHERE status = 'open' AND deleted_at IS NULL;
 
 -- Processing history, as shown to people. One row a stage, kind and attempt: safe to write twice.

@@ -1,0 +1,98 @@
+"""The application: routes, errors, middleware, and the life of what they share."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+from functools import partial
+
+from fastapi import FastAPI
+from sqlalchemy.exc import OperationalError
+from starlette.concurrency import run_in_threadpool
+
+from api import errors, openapi
+from api.middleware import BodyLimit, RequestContext
+from api.routes import auth, downloads, emissions, files, health, organizations, reviews
+from api.services import Services, build
+from core.ports import Pipeline, Storage
+from db.engine import refuse_dangerous_role
+from runtime.settings import Settings
+
+log = logging.getLogger("tonnage.api")
+
+DESCRIPTION = """\
+Upload a file of business activities, get an auditable carbon footprint.
+
+Errors are `application/problem+json` (RFC 9457) with a stable `code`. Lists take `limit` and
+`cursor`. Times are RFC 3339 UTC, figures kg CO2e.
+"""
+
+
+def lifespan_of(
+    connect_pipeline: Callable[[], Awaitable[Pipeline]] | None,
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """Return what happens before the first request and after the last."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        services: Services = app.state.services
+        try:
+            for engine in (services.app_engine, services.auth_engine):
+                await run_in_threadpool(refuse_dangerous_role, engine)
+        except OperationalError:
+            log.warning("the database is away; /readyz tells when it is back")
+        if connect_pipeline is not None:
+            services = replace(services, pipeline=await connect_pipeline())
+            app.state.services = services
+        yield
+        if services.pipeline is not None:
+            await services.pipeline.close()
+        services.app_engine.dispose()
+        services.auth_engine.dispose()
+
+    return lifespan
+
+
+def create_app(
+    settings: Settings,
+    *,
+    storage: Storage,
+    pipeline: Pipeline | None = None,
+    connect_pipeline: Callable[[], Awaitable[Pipeline]] | None = None,
+) -> FastAPI:
+    """Build the API. Without a pipeline uploads are stored and wait for the sweep.
+
+    `connect_pipeline` makes one when the process starts, within its event loop.
+    """
+    services = build(settings, storage, pipeline)
+    app = FastAPI(
+        title="tonnage",
+        version="1",
+        description=DESCRIPTION,
+        lifespan=lifespan_of(connect_pipeline),
+        generate_unique_id_function=openapi.operation_id,
+        redirect_slashes=False,
+        redoc_url=None,
+    )
+    app.state.services = services
+    errors.install(app)
+    for module in (auth, organizations, files, reviews, emissions, downloads, health):
+        app.include_router(module.router)
+    openapi.install(app)
+    app.add_middleware(BodyLimit, upload_max_bytes=settings.upload_max_bytes)
+    app.add_middleware(RequestContext)
+    return app
+
+
+def create_app_from_environment() -> FastAPI:
+    """Build the API from the environment; the factory that uvicorn is given."""
+    from runtime import wiring
+
+    settings = Settings()
+    return create_app(
+        settings,
+        storage=wiring.make_storage(settings),
+        connect_pipeline=partial(wiring.connect_pipeline, settings),
+    )

@@ -1,0 +1,142 @@
+"""Who is asking, for which organization, with which right. Every route goes through here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Depends, Header, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from sqlmodel import Session
+
+from api.errors import ApiError
+from api.pagination import Paging, paging
+from api.services import Services, services_of
+from core.errors import Unauthenticated
+from core.permissions import Operation, Reach, Role, may, reach_of
+from db.engine import TenantSession, tenant_session
+from db.queries.audit import Actor
+from db.queries.auth import Membership, Principal, find_principal
+
+INVALID_TOKEN = {"WWW-Authenticate": 'Bearer realm="tonnage", error="invalid_token"'}
+
+ServicesDep = Annotated[Services, Depends(services_of)]
+PagingDep = Annotated[Paging, Depends(paging)]
+
+bearer = HTTPBearer(
+    bearerFormat="JWT",
+    scheme_name="accessToken",
+    description="The `access_token` of POST /v1/auth/login; it lives for an hour.",
+    auto_error=False,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A person within the organization that the request is for."""
+
+    principal: Principal
+    organization_id: UUID
+    organization_name: str
+    role: Role
+    reach: Reach
+    request_id: str
+
+    @property
+    def actor(self) -> Actor:
+        """The person as the audit trail names them."""
+        return Actor(self.principal.user_id, "user", self.request_id)
+
+
+def authenticate(services: Services, token: str) -> Principal:
+    """Return who a token belongs to, as of now. Raises 401."""
+    try:
+        claims = services.access_tokens.read(token)
+    except Unauthenticated as error:
+        raise ApiError("unauthenticated", headers=INVALID_TOKEN) from error
+    with Session(services.auth_engine) as session:
+        principal = find_principal(session, claims.user_id, claims.session_id)
+    if principal is None:
+        raise ApiError("unauthenticated", headers=INVALID_TOKEN)
+    return principal
+
+
+def principal(
+    services: ServicesDep,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+) -> Principal:
+    """Require a valid access token whose session is alive."""
+    if credentials is None:
+        raise ApiError("unauthenticated")
+    return authenticate(services, credentials.credentials)
+
+
+PrincipalDep = Annotated[Principal, Depends(principal)]
+
+OrganizationHeader = Annotated[
+    str | None,
+    Header(
+        alias="X-Organization-Id",
+        description="The organization this request is for; may be left out with one membership.",
+        json_schema_extra={"format": "uuid"},
+    ),
+]
+
+
+def choose_membership(who: Principal, wanted: str | None) -> Membership:
+    """Return the membership that a request is for.
+
+    An unknown organization, one that the user is no member of, and a malformed id look the same.
+    """
+    if wanted is None:
+        if len(who.memberships) > 1:
+            raise ApiError("organization_required")
+        if not who.memberships:
+            raise ApiError("not_found")
+        return who.memberships[0]
+    for membership in who.memberships:
+        if str(membership.organization_id) == wanted.strip().lower():
+            return membership
+    raise ApiError("not_found")
+
+
+def member(request: Request, who: PrincipalDep, organization: OrganizationHeader = None) -> Member:
+    """Require a membership."""
+    chosen = choose_membership(who, organization)
+    return Member(
+        principal=who,
+        organization_id=chosen.organization_id,
+        organization_name=chosen.organization_name,
+        role=Role(chosen.role),
+        reach=reach_of(chosen.permissions),
+        request_id=request.state.request_id,
+    )
+
+
+def requires(operation: Operation) -> Callable[..., Any]:
+    """Return a dependency: a member whose role includes `operation`."""
+
+    def allowed(who: Annotated[Member, Depends(member)]) -> Member:
+        if not may(who.role, operation):
+            raise ApiError("permission_denied")
+        return who
+
+    return allowed
+
+
+ReaderDep = Annotated[Member, Depends(requires(Operation.READ))]
+UploaderDep = Annotated[Member, Depends(requires(Operation.UPLOAD_FILES))]
+
+
+def tenant(
+    services: ServicesDep, who: Annotated[Member, Depends(member)]
+) -> Iterator[TenantSession]:
+    """Open a session of the member's organization for the time of the route."""
+    with tenant_session(services.app_engine, who.organization_id) as session:
+        yield session
+
+
+# scope="function": the connection goes back to the pool before the answer is sent
+TenantDep = Annotated[TenantSession, Depends(tenant, scope="function")]

@@ -1,0 +1,240 @@
+"""Every error as application/problem+json (RFC 9457), from one table of codes.
+
+Nothing here echoes what the caller sent: not in the detail, not in the list of faults.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from core import errors as domain
+
+log = logging.getLogger("tonnage.api")
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 5  # a PostgreSQL that restarts is usually back by then
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a code means; documented in OpenAPI."""
+
+    status: int
+    detail: str
+
+
+CATALOG: Mapping[str, Kind] = {
+    "malformed_request": Kind(400, "The request body cannot be read as its content type says."),
+    "organization_required": Kind(
+        400, "You belong to several organizations: say which in the header X-Organization-Id."
+    ),
+    "unauthenticated": Kind(401, "Send a valid access token: Authorization: Bearer <token>."),
+    "invalid_credentials": Kind(401, "The e-mail address or the password is wrong."),
+    "invalid_refresh_token": Kind(401, "The refresh token is unknown, used, ended or expired."),
+    "permission_denied": Kind(403, "Your role or permissions here do not allow it."),
+    "not_found": Kind(404, "There is no such thing for you."),
+    "method_not_allowed": Kind(405, "This address does not take that method; see Allow."),
+    "conflict": Kind(409, "The request contradicts the present state."),
+    "duplicate_file": Kind(
+        409, "These very bytes were uploaded before; ?allow_duplicate=true uploads them again."
+    ),
+    "body_too_large": Kind(413, "The request body is larger than this operation takes."),
+    "file_too_large": Kind(413, "The file is larger than this deployment takes."),
+    "unsupported_media_type": Kind(415, "Send the content type that this operation documents."),
+    "type_not_allowed": Kind(415, "Files of this type cannot be processed."),
+    "content_mismatch": Kind(415, "The file's content is not what its name says."),
+    "validation_failed": Kind(422, "The request was understood and is wrong; see errors."),
+    "cursor_invalid": Kind(
+        422, "The cursor was not made for this list, filter and sort; start without one."
+    ),
+    "file_empty": Kind(422, "The file has no content."),
+    "too_many_attempts": Kind(429, "Too many failed logins; wait as Retry-After says."),
+    "internal_error": Kind(500, "Something broke on our side; tell us the request_id."),
+    "unavailable": Kind(503, "A dependency is away; try again as Retry-After says."),
+    "busy": Kind(503, "Too much at once; try again as Retry-After says."),
+}
+CODE_OF_STATUS = {
+    400: "malformed_request", 401: "unauthenticated", 403: "permission_denied", 404: "not_found",
+    405: "method_not_allowed", 409: "conflict", 413: "body_too_large",
+    415: "unsupported_media_type", 422: "validation_failed", 503: "unavailable",
+}  # fmt: skip
+CODE_OF_ERROR: Mapping[type[domain.TonnageError], str] = {
+    domain.NotFound: "not_found",
+    domain.Conflict: "conflict",
+    domain.PermissionDenied: "permission_denied",
+    domain.Unauthenticated: "unauthenticated",
+    domain.Unavailable: "unavailable",
+    domain.InvalidInput: "validation_failed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One of several things that are wrong with a request."""
+
+    pointer: str  # "#/email" in the body, "query/limit" elsewhere
+    code: str
+    detail: str
+
+
+class ApiError(HTTPException):
+    """Ends a request with a problem of the catalog."""
+
+    def __init__(
+        self,
+        code: str,
+        detail: str | None = None,
+        *,
+        faults: Sequence[Fault] = (),
+        headers: Mapping[str, str] | None = None,
+        **extra: Any,
+    ) -> None:
+        kind = CATALOG[code]
+        super().__init__(kind.status, detail or kind.detail, dict(headers or {}))
+        self.code = code
+        self.faults = tuple(faults)
+        self.extra = extra
+
+
+def problem_response(
+    scope: Mapping[str, Any],
+    code: str,
+    *,
+    status: int | None = None,
+    detail: str | None = None,
+    faults: Sequence[Fault] = (),
+    headers: Mapping[str, str] | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> Response:
+    """Return the answer for one code of the catalog."""
+    kind = CATALOG[code]
+    status = status or kind.status
+    content: dict[str, Any] = {
+        "type": f"urn:tonnage:problem:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail or kind.detail,
+        "instance": scope.get("path", ""),
+        "code": code,
+        "request_id": scope.get("state", {}).get("request_id", ""),
+        **(extra or {}),
+    }
+    if faults:
+        content["errors"] = [
+            {"pointer": f.pointer, "code": f.code, "detail": f.detail} for f in faults
+        ]
+    sent = dict(headers or {})
+    if status == 503:
+        sent.setdefault("Retry-After", str(RETRY_AFTER_S))
+    if status == 401:
+        sent.setdefault("WWW-Authenticate", 'Bearer realm="tonnage"')
+    # ensure_ascii: a path may hold anything
+    return Response(json.dumps(content).encode(), status, sent, media_type=MEDIA_TYPE)
+
+
+# pydantic's own words for these repeat pieces of the input
+OWN_WORDS = {
+    "uuid_parsing": "must be a UUID",
+    "uuid_type": "must be a UUID",
+    "json_invalid": "is not valid JSON",
+    "extra_forbidden": "is not known here",
+}
+
+
+def fault_of(error: Mapping[str, Any]) -> Fault:
+    """Translate one of pydantic's errors."""
+    place, *path = [str(part) for part in error["loc"]] or [""]
+    inner = "/".join(part.replace("~", "~0").replace("/", "~1") for part in path)
+    pointer = f"#/{inner}" if place == "body" else f"{place}/{inner}"
+    kind = str(error["type"])
+    # a context that holds an error is a validator of ours: its sentence is the detail
+    words = str(error["msg"]).removeprefix("Value error, ")
+    if kind == "extra_forbidden":
+        pointer = pointer.rpartition("/")[0] + "/"  # the name itself is the caller's text
+    return Fault(pointer, kind, OWN_WORDS.get(kind, words))
+
+
+async def on_validation_error(request: Request, error: Exception) -> Response:
+    """422 with every fault; 400 for JSON that is none; 415 for a body that is not JSON."""
+    assert isinstance(error, RequestValidationError)
+    faults = error.errors()
+    if any(fault["type"] == "json_invalid" and fault["loc"][0] == "body" for fault in faults):
+        return problem_response(request.scope, "malformed_request", detail="The body is not JSON.")
+    whole_body = any(tuple(f["loc"]) == ("body",) and f["type"] != "missing" for f in faults)
+    declared = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if whole_body and not (declared == "application/json" or declared.endswith("+json")):
+        return problem_response(request.scope, "unsupported_media_type")
+    return problem_response(
+        request.scope, "validation_failed", faults=[fault_of(fault) for fault in faults]
+    )
+
+
+async def on_http_error(request: Request, error: Exception) -> Response:
+    """Our own errors, and the framework's: unknown path, wrong method, unreadable form."""
+    assert isinstance(error, HTTPException)
+    headers = error.headers
+    if isinstance(error, ApiError):
+        return problem_response(
+            request.scope, error.code, detail=str(error.detail), faults=error.faults,
+            headers=headers, extra=error.extra,
+        )  # fmt: skip
+    code = CODE_OF_STATUS.get(error.status_code, "internal_error")
+    return problem_response(request.scope, code, status=error.status_code, headers=headers)
+
+
+async def on_domain_error(request: Request, error: Exception) -> Response:
+    """The error tree of core; its messages are written for people."""
+    assert isinstance(error, domain.TonnageError)
+    for kind, code in CODE_OF_ERROR.items():
+        if isinstance(error, kind):
+            return problem_response(request.scope, code)
+    return internal_error(request.scope, error)
+
+
+async def on_database_error(request: Request, error: Exception) -> Response:
+    """An exhausted pool or a PostgreSQL that is away heals by itself; the rest is a defect."""
+    if isinstance(error, DataError):
+        log.warning("a value passed validation and PostgreSQL refused it", exc_info=error)
+        return problem_response(request.scope, "validation_failed")
+    away = isinstance(error, PoolTimeoutError | OperationalError | InterfaceError)
+    if away or (isinstance(error, DBAPIError) and error.connection_invalidated):
+        log.warning("the database is away: %s", type(getattr(error, "orig", error)).__name__)
+        code = "busy" if isinstance(error, PoolTimeoutError) else "unavailable"
+        return problem_response(request.scope, code)
+    return internal_error(request.scope, error)
+
+
+async def on_disconnect(request: Request, _: Exception) -> Response:
+    """The caller went away in the middle of the body; nobody reads this."""
+    return problem_response(request.scope, "malformed_request")
+
+
+def internal_error(scope: Mapping[str, Any], error: BaseException) -> Response:
+    """Log a defect with its stack; the caller gets only the request id."""
+    log.error(
+        "unhandled error in request %s", scope.get("state", {}).get("request_id"), exc_info=error
+    )
+    return problem_response(scope, "internal_error")
+
+
+def install(app: FastAPI) -> None:
+    """Register every handler."""
+    app.add_exception_handler(RequestValidationError, on_validation_error)
+    app.add_exception_handler(HTTPException, on_http_error)
+    app.add_exception_handler(domain.TonnageError, on_domain_error)
+    app.add_exception_handler(DBAPIError, on_database_error)
+    app.add_exception_handler(PoolTimeoutError, on_database_error)
+    app.add_exception_handler(ClientDisconnect, on_disconnect)

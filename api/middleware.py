@@ -1,0 +1,86 @@
+"""What happens to every request whatever its route: an id, a size limit, safe headers."""
+
+from __future__ import annotations
+
+import re
+from uuid import uuid4
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.errors import ApiError, internal_error, problem_response
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+JSON_BODY_BYTES = 1024**2
+FORM_OVERHEAD_BYTES = 256 * 1024  # boundaries, part headers and the small fields of an upload
+UPLOAD_PATH = "/v1/files"
+
+
+class RequestContext:
+    """Name the request, and turn what nobody caught into a problem."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if REQUEST_ID.fullmatch(given) else uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+        started = False
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                headers["X-Content-Type-Options"] = "nosniff"
+                headers.setdefault("Cache-Control", "private, no-cache")
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_headers)
+        except Exception as error:
+            if started:
+                raise
+            await internal_error(scope, error)(scope, receive, send_with_headers)
+
+
+class BodyLimit:
+    """Refuse bodies that are too large, by their declared length or while they arrive.
+
+    Starlette's own middleware answers in plain text, so this one stands in for it.
+    """
+
+    def __init__(self, app: ASGIApp, upload_max_bytes: int) -> None:
+        self.app = app
+        self.upload_max_bytes = upload_max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        upload = scope["method"] == "POST" and scope["path"] == UPLOAD_PATH
+        limit = self.upload_max_bytes + FORM_OVERHEAD_BYTES if upload else JSON_BODY_BYTES
+        code = "file_too_large" if upload else "body_too_large"
+        declared = Headers(scope=scope).get("content-length", "")
+        if declared.isdigit() and int(declared[:20]) > limit:
+            response = problem_response(
+                scope, code, extra={"limit_bytes": limit}, headers={"Connection": "close"}
+            )
+            await response(scope, receive, send)
+            return
+        received = 0
+
+        async def counting_receive() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > limit:
+                raise ApiError(code, headers={"Connection": "close"}, limit_bytes=limit)
+            return message
+
+        await self.app(scope, counting_receive, send)

@@ -1,0 +1,169 @@
+"""From table rows to answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from api.schemas.common import AuditEntry, HistoryEntry, ScopeTotal
+from api.schemas.emissions import (
+    EmissionDetail,
+    EmissionItem,
+    EmissionSummary,
+    FactorDetail,
+    MatchDetail,
+    ReviewItem,
+    SourceFile,
+    TypeTotal,
+)
+from api.schemas.files import FileDetail, FileItem, RowCounts, RowIssueItem
+from core.ports import Storage
+from db.models import AuditEvent, Emission, EmissionFactor, File, FileEvent, RowIssue
+from db.queries.emissions import Explained, Summary
+from db.queries.files import ScopeTotal as ScopeRow
+from db.queries.reviews import OpenReview
+
+# Only what was looked at, or what a deployment chose not to look at, leaves the house again.
+DOWNLOADABLE = frozenset({"clean", "unscanned"})
+
+
+def file_item(file: File) -> FileItem:
+    """Return an upload as lists show it."""
+    return FileItem.model_validate(
+        {
+            **{name: getattr(file, name, None) for name in FileItem.model_fields},
+            "size_bytes": file.file_size,
+            "rows": RowCounts(
+                total=file.rows_total,
+                calculated=file.rows_calculated,
+                in_review=file.rows_in_review,
+                rejected=file.rows_rejected,
+            ),
+        }
+    )
+
+
+def file_detail(
+    file: File,
+    *,
+    totals: Sequence[ScopeRow],
+    history: Sequence[FileEvent],
+    events: Sequence[AuditEvent],
+    storage: Storage,
+    expires_s: int,
+) -> FileDetail:
+    """Return an upload with all that is known of it."""
+    own = ("sha256", "processing_job_id", "scan_state", "region", "reporting_year", "mapping",
+           "recognized")  # fmt: skip
+    return FileDetail.model_validate(
+        {
+            **dict(file_item(file)),
+            **{name: getattr(file, name) for name in own},
+            "totals_by_scope": [ScopeTotal.model_validate(total) for total in totals],
+            "download_url": download_url(file, storage, expires_s),
+            "history": [HistoryEntry.model_validate(entry) for entry in history],
+            "audit": [AuditEntry.model_validate(event) for event in events],
+        }
+    )
+
+
+def download_url(file: File, storage: Storage, expires_s: int) -> str | None:
+    """Return a short-lived link to the upload; None until it was found harmless."""
+    if file.scan_state not in DOWNLOADABLE:
+        return None
+    return storage.signed_url(
+        storage.key(file.object_storage_path),
+        filename=file.filename,
+        content_type=file.mime_type or "application/octet-stream",
+        expires_s=expires_s,
+    )
+
+
+def issue_item(issue: RowIssue) -> RowIssueItem:
+    """Return a row issue."""
+    return RowIssueItem(
+        sheet=issue.sheet,
+        row=issue.row_number,
+        column=issue.column_name,
+        code=issue.code,
+        severity=issue.severity,
+        message=issue.message,
+        value=issue.value_text,
+    )
+
+
+def emission_item(emission: Emission) -> EmissionItem:
+    """Return a figure as lists show it."""
+    return EmissionItem.model_validate(
+        {
+            **{name: getattr(emission, name, None) for name in EmissionItem.model_fields},
+            "row": emission.row_number,
+            "date": emission.activity_on,
+            "year": emission.activity_year,
+            "emission_kg_co2e": emission.calculated_emission,
+            "confidence": emission.confidence_score,
+        }
+    )
+
+
+def summary_answer(summary: Summary) -> EmissionSummary:
+    """Return the sums of a filter."""
+    return EmissionSummary(
+        count=summary.count,
+        total_kg_co2e=summary.total_kg_co2e,
+        biogenic_kg_co2=summary.biogenic_kg_co2,
+        by_scope=[
+            ScopeTotal(scope=part.key, count=part.count, kg_co2e=part.kg_co2e)
+            for part in summary.by_scope
+        ],
+        by_type=[
+            TypeTotal(type=part.key, count=part.count, kg_co2e=part.kg_co2e)
+            for part in summary.by_type
+        ],
+        types=summary.types,
+    )
+
+
+def factor_detail(factor: EmissionFactor) -> FactorDetail:
+    """Return a factor as an explanation cites it."""
+    return FactorDetail.model_validate(
+        {
+            **{name: getattr(factor, name, None) for name in FactorDetail.model_fields},
+            "value_kg_co2e_per_unit": factor.value_per_unit,
+        }
+    )
+
+
+def emission_detail(
+    found: Explained, history: Sequence[FileEvent], events: Sequence[AuditEvent]
+) -> EmissionDetail:
+    """Return a figure with everything that explains it."""
+    return EmissionDetail.model_validate(
+        {
+            **dict(emission_item(found.emission)),
+            "source_file": SourceFile.model_validate(found.file),
+            "factor": factor_detail(found.factor) if found.factor else None,
+            "match": MatchDetail.model_validate(found.decision) if found.decision else None,
+            "calculation": found.emission.calculation,
+            "history": [HistoryEntry.model_validate(entry) for entry in history],
+            "audit": [AuditEntry.model_validate(event) for event in events],
+        }
+    )
+
+
+def review_item(waiting: OpenReview) -> ReviewItem:
+    """Return an activity that waits, with its candidates."""
+    review, decision = waiting.review, waiting.decision
+    return ReviewItem.model_validate(
+        {
+            **{name: getattr(review, name, None) for name in ReviewItem.model_fields},
+            "filename": waiting.filename,
+            "rows": review.row_count,
+            "kg_co2e_at_risk": review.kg_at_risk,
+            **{
+                name: getattr(decision, name)
+                for name in (
+                    "activity", "confidence", "emission_factor_id", "candidates", "fallbacks",
+                )
+            },
+        }
+    )  # fmt: skip

@@ -1,0 +1,60 @@
+"""/v1/downloads: what a signed link stands for, when the store has no web server of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack
+from typing import Annotated, BinaryIO
+from urllib.parse import quote
+
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+
+from api.deps import ServicesDep
+from api.errors import ApiError
+from api.openapi import documented
+from core.ports import ReadsDownloadTokens
+
+router = APIRouter(prefix="/v1/downloads", tags=["downloads"])
+
+CHUNK_BYTES = 256 * 1024
+
+
+@router.get("", response_class=StreamingResponse, **documented("not_found"))
+def download(
+    services: ServicesDep,
+    token: Annotated[str, Query(max_length=4096, description="As the link holds it")],
+) -> StreamingResponse:
+    """Send the object of a signed link; the link itself is the right to it."""
+    storage = services.storage
+    if not isinstance(storage, ReadsDownloadTokens):
+        raise ApiError("not_found")
+    signed = storage.read_token(token)
+    body = chunks(services.storage.open(signed.key))
+    return StreamingResponse(
+        body, media_type=signed.content_type, headers=attachment(signed.filename)
+    )
+
+
+def chunks(opened: AbstractContextManager[BinaryIO]) -> Iterator[bytes]:
+    """Open an object now, so that a missing one is a 404, and read it in pieces later."""
+    stack = ExitStack()
+    source = stack.enter_context(opened)
+
+    def read() -> Iterator[bytes]:
+        with stack:
+            while chunk := source.read(CHUNK_BYTES):
+                yield chunk
+
+    return read()
+
+
+def attachment(filename: str) -> dict[str, str]:
+    """Return headers under which a browser saves and never shows (RFC 6266)."""
+    plain = "".join(c if " " <= c <= "~" and c not in '"\\%' else "_" for c in filename)
+    names = f"filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
+    return {
+        "Content-Disposition": f"attachment; {names}",
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+        "Cache-Control": "no-store",
+    }

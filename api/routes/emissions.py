@@ -1,0 +1,89 @@
+"""/v1/emissions: figures, their sums, and the explanation of each."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from api.deps import PagingDep, ReaderDep, ServicesDep, TenantDep
+from api.errors import ApiError
+from api.openapi import documented
+from api.pagination import Binding, choose_sort, next_cursor
+from api.present import emission_detail, emission_item, summary_answer
+from api.routes.files import etag
+from api.schemas.common import Text, pagination
+from api.schemas.emissions import EmissionDetail, EmissionList
+from core.permissions import Operation
+from db.engine import snapshot
+from db.queries import audit
+from db.queries import emissions as queries
+from db.queries.files import history
+
+router = APIRouter(prefix="/v1/emissions", tags=["emissions"])
+
+EmissionSort = Literal["title", "-title", "type", "-type", "date", "-date", "emission", "-emission"]
+Scope = Annotated[int, Query(ge=1, le=3)]
+
+
+def emission_filter(
+    q: Annotated[Text | None, Query(description="Full text: name, type, description")] = None,
+    name: Annotated[Text | None, Query(description="Beginning of the name")] = None,
+    type: Annotated[Text | None, Query()] = None,
+    scope: Annotated[list[Scope] | None, Query(description="May be repeated")] = None,
+    category: Annotated[Text | None, Query()] = None,
+    file_id: Annotated[UUID | None, Query()] = None,
+    project_id: Annotated[UUID | None, Query()] = None,
+    region: Annotated[Text | None, Query(description="ISO 3166-1 alpha-2")] = None,
+    date_from: Annotated[dt.date | None, Query(description="Activity date, included")] = None,
+    date_to: Annotated[dt.date | None, Query(description="Activity date, included")] = None,
+    min_confidence: Annotated[float | None, Query(ge=0, le=1, allow_inf_nan=False)] = None,
+) -> queries.EmissionFilter:
+    """Read the filter; a report's criteria are the same."""
+    return queries.EmissionFilter(
+        q, name, type, tuple(sorted(set(scope or ()))), category, file_id, project_id, region,
+        date_from, date_to, min_confidence,
+    )  # fmt: skip
+
+
+@router.get("", **documented("cursor_invalid", operation=Operation.READ))
+def list_emissions(
+    who: ReaderDep,
+    services: ServicesDep,
+    session: TenantDep,
+    wanted: Annotated[queries.EmissionFilter, Depends(emission_filter)],
+    paging: PagingDep,
+    request: Request,
+    response: Response,
+    sort: Annotated[EmissionSort, Query(description="A minus turns it round")] = "-date",
+) -> EmissionList:
+    """List calculated figures; the summary covers the whole filter and not only the page."""
+    binding = Binding("emissions", who.organization_id, (who.reach.key(), wanted))
+    asked = paging.request(services.cursors, choose_sort(queries.SORTS, sort), binding)
+    snapshot(session)  # page and summary tell of the same moment
+    scope = (session, who.organization_id, who.reach, wanted)
+    page, summary = queries.list_emissions(*scope, asked), queries.summarize(*scope)
+    cursor = next_cursor(page, services.cursors, asked, binding, request, response)
+    return EmissionList(
+        results=[emission_item(emission) for emission in page.rows],
+        pagination=pagination(paging.limit, cursor, summary.count if paging.wants_total else None),
+        summary=summary_answer(summary),
+    )
+
+
+@router.get("/{emission_id}", **documented(operation=Operation.READ))
+def get_emission(
+    emission_id: UUID, who: ReaderDep, session: TenantDep, response: Response
+) -> EmissionDetail:
+    """Explain one figure: texts as uploaded, conversions, factor, candidates, arithmetic."""
+    found = queries.get_explained(session, who.organization_id, emission_id, who.reach)
+    if found is None:
+        raise ApiError("not_found")
+    response.headers["ETag"] = etag(found.emission.updated_at)
+    return emission_detail(
+        found,
+        history=history(session, who.organization_id, found.file.id),
+        events=audit.of_object(session, who.organization_id, "emission", emission_id),
+    )

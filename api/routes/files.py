@@ -1,0 +1,250 @@
+"""/v1/files: uploads, how far they are, what is wrong with their rows."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.security import HTTPAuthorizationCredentials
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+
+from api import status, uploads
+from api.deps import Member, PagingDep, ReaderDep, ServicesDep, TenantDep, UploaderDep, bearer
+from api.errors import ApiError
+from api.openapi import documented
+from api.pagination import Binding, choose_sort, next_cursor
+from api.present import file_detail, file_item, issue_item
+from api.schemas.common import Text, pagination
+from api.schemas.files import (
+    FileAccepted,
+    FileDetail,
+    FileList,
+    FileStatusAnswer,
+    RowIssueList,
+)
+from core.contracts import FileStatus
+from core.permissions import Operation
+from core.records import Severity
+from db.models import File
+from db.queries import audit
+from db.queries import files as queries
+
+router = APIRouter(prefix="/v1/files", tags=["files"])
+
+READ = Operation.READ
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+FORM_LIMITS = {"max_files": 1, "max_fields": 10, "max_part_size": 64 * 1024}
+UPLOAD_FORM: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": {
+                            "type": "string",
+                            "contentMediaType": "application/octet-stream",
+                            "description": "CSV, TSV, TXT or XLSX",
+                        },
+                        "project_id": {"type": "string", "format": "uuid"},
+                        "region": {
+                            "type": "string",
+                            "description": "For rows that name none: ISO 3166-1 code or name",
+                            "examples": ["GB"],
+                        },
+                        "reporting_year": {"type": "integer", "minimum": 1990, "maximum": 2100},
+                        "mapping": {
+                            "type": "string",
+                            "description": "JSON: column heading → field",
+                            "examples": ['{"Menge": "volume", "Einheit": "unit"}'],
+                        },
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+async def upload_form(request: Request, _: UploaderDep) -> AsyncIterator[FormData]:
+    """Read the form, after the caller was let in: what is large goes to a temporary file."""
+    declared = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if declared != "multipart/form-data":
+        raise ApiError("unsupported_media_type")
+    async with request.form(**FORM_LIMITS) as form:
+        yield form
+
+
+_post = documented(
+    "duplicate_file", "conflict", "malformed_request", "file_too_large", "type_not_allowed",
+    "content_mismatch", "unsupported_media_type", "file_empty", operation=Operation.UPLOAD_FILES,
+)  # fmt: skip
+_post["openapi_extra"] |= UPLOAD_FORM
+
+
+@router.post("", status_code=202, **_post)
+async def upload_file(
+    who: UploaderDep,
+    services: ServicesDep,
+    form: Annotated[FormData, Depends(upload_form)],
+    response: Response,
+    allow_duplicate: Annotated[bool, Query(description="Take the same bytes again")] = False,
+) -> FileAccepted:
+    """Upload a file of activities; its processing starts at once and is watched by its status."""
+    accepted = await uploads.take(services, who, form, allow_duplicate=allow_duplicate)
+    response.headers["Location"] = f"/v1/files/{accepted.file_id}"
+    return FileAccepted(
+        file_id=accepted.file_id,
+        status=FileStatus.UPLOADED,
+        processing_job_id=accepted.job_id,
+        duplicate_of=accepted.duplicate_of,
+    )
+
+
+def file_filter(
+    status: Annotated[FileStatus | None, Query()] = None,
+    project_id: Annotated[UUID | None, Query()] = None,
+    file_type: Annotated[Literal["csv", "tsv", "txt", "xlsx"] | None, Query()] = None,
+    uploaded_from: Annotated[dt.datetime | None, Query(description="Included")] = None,
+    uploaded_to: Annotated[dt.datetime | None, Query(description="Excluded")] = None,
+    q: Annotated[Text | None, Query(description="Part of the name")] = None,
+) -> queries.FileFilter:
+    """Read the filter of the list. A time without a zone is UTC."""
+    return queries.FileFilter(
+        status, project_id, file_type, in_utc(uploaded_from), in_utc(uploaded_to), q
+    )
+
+
+def in_utc(time: dt.datetime | None) -> dt.datetime | None:
+    """Return an aware time."""
+    return time if time is None or time.tzinfo else time.replace(tzinfo=dt.UTC)
+
+
+FileSort = Literal["created_at", "-created_at", "filename", "-filename", "size", "-size"]
+
+
+@router.get("", **documented("cursor_invalid", operation=READ))
+def list_files(
+    who: ReaderDep,
+    services: ServicesDep,
+    session: TenantDep,
+    wanted: Annotated[queries.FileFilter, Depends(file_filter)],
+    paging: PagingDep,
+    request: Request,
+    response: Response,
+    sort: Annotated[FileSort, Query(description="A minus turns it round")] = "-created_at",
+) -> FileList:
+    """List uploads, newest first unless sorted otherwise."""
+    binding = Binding("files", who.organization_id, (who.reach.key(), wanted))
+    asked = paging.request(services.cursors, choose_sort(queries.SORTS, sort), binding)
+    scope = (session, who.organization_id, who.reach, wanted)
+    page = queries.list_files(*scope, asked)
+    total = queries.count_files(*scope) if paging.wants_total else None
+    cursor = next_cursor(page, services.cursors, asked, binding, request, response)
+    return FileList(
+        files=[file_item(file) for file in page.rows],
+        pagination=pagination(paging.limit, cursor, total),
+    )
+
+
+def found_file(file_id: UUID, who: ReaderDep, session: TenantDep) -> File:
+    """Return the file that the path names. Raises 404."""
+    file = queries.get_file(session, who.organization_id, file_id, who.reach)
+    if file is None:
+        raise ApiError("not_found")
+    return file
+
+
+FileDep = Annotated[File, Depends(found_file, scope="function")]
+
+
+@router.get("/{file_id}", **documented(operation=READ))
+def get_file(
+    file: FileDep, who: ReaderDep, services: ServicesDep, session: TenantDep, response: Response
+) -> FileDetail:
+    """Return an upload: counts, totals by scope, how it was read, history, audit, download."""
+    response.headers["ETag"] = etag(file.updated_at)
+    return file_detail(
+        file,
+        totals=queries.totals_by_scope(session, who.organization_id, file.id),
+        history=queries.history(session, who.organization_id, file.id),
+        events=audit.of_object(session, who.organization_id, "file", file.id),
+        storage=services.storage,
+        expires_s=services.settings.download_expires_s,
+    )
+
+
+def etag(updated_at: dt.datetime | None) -> str:
+    """Return the version of a row; a later If-Match compares it."""
+    moment = updated_at or EPOCH
+    return f'"{(moment - EPOCH) // dt.timedelta(microseconds=1):x}"'
+
+
+@router.get("/{file_id}/status", **documented(operation=READ))
+async def get_file_status(file_id: UUID, who: ReaderDep, services: ServicesDep) -> FileStatusAnswer:
+    """Return how far an upload is, from its workflow or, when that is away, the database."""
+    file = await run_in_threadpool(status.load, services, who, file_id)
+    return await status.current(services, file)
+
+
+async def stream_place(
+    file_id: UUID, who: ReaderDep, services: ServicesDep
+) -> AsyncIterator[Member]:
+    """Check that the file is there before the stream begins, and hold a place until it ends."""
+    await run_in_threadpool(status.load, services, who, file_id)
+    holder = object()
+    status.reserve_stream(services, holder)
+    try:
+        yield who
+    finally:
+        services.streams.release_on_behalf_of(holder)
+
+
+@router.get("/{file_id}/events", response_class=EventSourceResponse, **documented(operation=READ))
+async def watch_file(
+    file_id: UUID,
+    who: Annotated[Member, Depends(stream_place)],
+    services: ServicesDep,
+    credentials: Annotated[HTTPAuthorizationCredentials, Depends(bearer)],
+) -> AsyncIterator[ServerSentEvent]:
+    """Send the status as server-sent events until the file ends; a comment every 15 s."""
+    async for now in status.watch(services, who, credentials.credentials, file_id):
+        yield ServerSentEvent(event="status", data=now)
+
+
+def issue_filter(
+    severity: Annotated[Severity | None, Query()] = None,
+    code: Annotated[Text | None, Query()] = None,
+) -> queries.IssueFilter:
+    """Read the filter of the list."""
+    return queries.IssueFilter(severity.value if severity else None, code)
+
+
+@router.get("/{file_id}/issues", **documented("cursor_invalid", operation=READ))
+def list_file_issues(
+    file: FileDep,
+    services: ServicesDep,
+    session: TenantDep,
+    wanted: Annotated[queries.IssueFilter, Depends(issue_filter)],
+    paging: PagingDep,
+    request: Request,
+    response: Response,
+) -> RowIssueList:
+    """List what is wrong with the rows of an upload, in the order of the rows."""
+    binding = Binding("issues", file.organization_id, (file.id, wanted))
+    asked = paging.request(services.cursors, queries.ISSUE_ORDER, binding)
+    scope = (session, file.organization_id, file.id, wanted)
+    page = queries.list_issues(*scope, asked)
+    total = queries.count_issues(*scope) if paging.wants_total else None
+    cursor = next_cursor(page, services.cursors, asked, binding, request, response)
+    return RowIssueList(
+        issues=[issue_item(issue) for issue in page.rows],
+        pagination=pagination(paging.limit, cursor, total),
+    )

@@ -1,0 +1,86 @@
+"""/livez and /readyz: for the machinery that keeps the process running."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel
+from sqlalchemy import text
+from starlette.concurrency import run_in_threadpool
+
+from api.deps import ServicesDep
+from api.services import Services
+from runtime.migrate import head_revision
+
+router = APIRouter(tags=["health"])
+
+CHECK_TIMEOUT_S = 2
+
+State = Literal["ok", "away", "behind", "absent"]
+
+
+class Liveness(BaseModel):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"
+
+
+class Readiness(BaseModel):
+    """Whether requests should be sent here; without Temporal uploads are kept for the sweep."""
+
+    status: Literal["ready", "degraded", "unready"]
+    checks: dict[str, State]
+
+
+@router.get("/livez")
+async def livez() -> Liveness:
+    """Tell that the process answers; looks at nothing else."""
+    return Liveness()
+
+
+@router.get("/readyz", responses={503: {"model": Readiness, "description": "Not ready"}})
+async def readyz(services: ServicesDep, response: Response) -> Readiness:
+    """Tell whether this process can serve: database, schema, storage; Temporal only degrades."""
+    database, storage, temporal = await asyncio.gather(
+        within(run_in_threadpool(check_database, services)),
+        within(run_in_threadpool(check_storage, services)),
+        within(check_temporal(services)),
+    )
+    checks: dict[str, State] = {"database": database, "storage": storage, "temporal": temporal}
+    if database != "ok" or storage != "ok":
+        response.status_code = 503
+        response.headers["Retry-After"] = "5"
+        return Readiness(status="unready", checks=checks)
+    return Readiness(status="ready" if temporal == "ok" else "degraded", checks=checks)
+
+
+async def within(check: asyncio.Future[State] | object) -> State:
+    """Return the outcome of a check; "away" when it fails or takes too long."""
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_S):
+            state: State = await check  # type: ignore[misc]
+            return state
+    except Exception:
+        return "away"
+
+
+def check_database(services: Services) -> State:
+    """Compare the schema's revision with the code's."""
+    with services.app_engine.connect() as connection:
+        revision = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return "ok" if revision == head_revision() else "behind"
+
+
+def check_storage(services: Services) -> State:
+    """Ask the store for an object that need not exist."""
+    services.storage.exists("readyz")
+    return "ok"
+
+
+async def check_temporal(services: Services) -> State:
+    """Ask the workflow service."""
+    if services.pipeline is None:
+        return "absent"
+    return "ok" if await services.pipeline.ready() else "away"

@@ -1,0 +1,104 @@
+"""Shapes that several resources share."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+
+def storable(text: str) -> str:
+    """Refuse what PostgreSQL or UTF-8 cannot hold: NUL and lone surrogates."""
+    if "\0" in text:
+        raise ValueError("must not contain NUL")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("must not contain lone surrogates") from None
+    return text
+
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(storable)]
+
+
+class Answer(BaseModel):
+    """Something we send; read from table rows by name."""
+
+    model_config = ConfigDict(from_attributes=True, frozen=True)
+
+
+class Body(BaseModel):
+    """Something we are sent; unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Pagination(Answer):
+    """Where the reader stands in a list."""
+
+    limit: int
+    next_cursor: str | None = Field(description="Send it as `cursor`; null at the end")
+    has_more: bool
+    total: int | None = Field(default=None, description="Only with `include=total`")
+
+
+def pagination(limit: int, next_cursor: str | None, total: int | None) -> Pagination:
+    """Return the pagination of an answer."""
+    return Pagination(
+        limit=limit, next_cursor=next_cursor, has_more=next_cursor is not None, total=total
+    )
+
+
+class ProblemFault(BaseModel):
+    """One of several things that are wrong."""
+
+    pointer: str = Field(description="`#/field` in the body, `query/name` elsewhere")
+    code: str
+    detail: str
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457), sent as application/problem+json."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str = Field(description="Stable; what a program looks at")
+    request_id: str = Field(description="Name it when you report a problem")
+    errors: list[ProblemFault] | None = None
+
+
+class ScopeTotal(Answer):
+    """Sum over one scope."""
+
+    scope: int | None = Field(description="1, 2 or 3; null is outside of scopes (biogenic CO2)")
+    count: int
+    kg_co2e: float
+
+
+class AuditEntry(Answer):
+    """One line of the audit trail."""
+
+    action: str
+    actor: str
+    actor_user_id: UUID | None
+    occurred_at: dt.datetime
+    request_id: str | None
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+class HistoryEntry(Answer):
+    """One line of a file's processing history."""
+
+    stage: str
+    kind: str
+    attempt: int
+    message: str
+    occurred_at: dt.datetime

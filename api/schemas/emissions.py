@@ -1,0 +1,142 @@
+"""Figures, and everything that explains one."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+from uuid import UUID
+
+from pydantic import Field
+
+from api.schemas.common import Answer, AuditEntry, HistoryEntry, Pagination, ScopeTotal
+
+
+class EmissionItem(Answer):
+    """One calculated row of an upload."""
+
+    id: UUID
+    file_id: UUID
+    project_id: UUID | None
+    sheet: str
+    row: int = Field(description="As a spreadsheet program shows it, from 1")
+    activity_name: str
+    activity_type: str | None
+    activity_description: str | None
+    volume: float = Field(description="Quantity in `unit`")
+    unit: str
+    region: str | None
+    date: dt.date | None
+    year: int | None
+    emission_kg_co2e: float
+    scope: int | None
+    scope3_category: int | None
+    category: str | None
+    biogenic: bool = Field(description="Reported outside of scopes")
+    confidence: float | None = Field(description="Probability that the factor is right, 0 to 1")
+    calculation_method: str | None
+    emission_factor_id: UUID | None
+    created_at: dt.datetime
+
+
+class TypeTotal(Answer):
+    """Sum over one activity type."""
+
+    type: str | None
+    count: int
+    kg_co2e: float
+
+
+class EmissionSummary(Answer):
+    """Sums over the whole filter, whatever the page."""
+
+    count: int
+    total_kg_co2e: float = Field(description="Without biogenic CO2")
+    biogenic_kg_co2: float = Field(description="Outside of scopes")
+    by_scope: list[ScopeTotal]
+    by_type: list[TypeTotal] = Field(description="The 100 largest")
+    types: int = Field(description="How many activity types there are")
+
+
+class EmissionList(Answer):
+    """A page of figures with the sums of the whole filter."""
+
+    results: list[EmissionItem]
+    pagination: Pagination
+    summary: EmissionSummary
+
+
+class FactorDetail(Answer):
+    """The emission factor that was used."""
+
+    id: UUID
+    name: str
+    category: str
+    value_kg_co2e_per_unit: float
+    unit: str
+    region: str | None
+    source: str | None
+    source_id: str
+    source_year: int | None
+    data_year: int | None
+    release: str | None
+    licence: str
+    scope: int | None
+    gases: list[dict[str, Any]]
+    gwp_set: str | None
+
+
+class MatchDetail(Answer):
+    """How the factor was chosen: how sure, by what, among which."""
+
+    confidence: float
+    outcome: str
+    method: str
+    reasons: list[dict[str, Any]]
+    candidates: list[dict[str, Any]]
+    fallbacks: list[dict[str, Any]]
+
+
+class SourceFile(Answer):
+    """The upload that a figure comes from."""
+
+    id: UUID
+    filename: str
+    sha256: str
+
+
+class EmissionDetail(EmissionItem):
+    """One figure with the whole way from the uploaded cell to kg CO2e."""
+
+    source_file: SourceFile
+    factor: FactorDetail | None
+    match: MatchDetail | None
+    calculation: dict[str, Any] | None = Field(
+        description="Texts as uploaded, conversion steps, formula with intermediate values, gases"
+    )
+    history: list[HistoryEntry]
+    audit: list[AuditEntry]
+
+
+class ReviewItem(Answer):
+    """An activity that waits for a person."""
+
+    id: UUID
+    file_id: UUID
+    filename: str
+    reason_code: str
+    reason: str
+    rows: int = Field(description="Rows of the upload behind it")
+    kg_co2e_at_risk: float | None = Field(description="null: cannot even be estimated")
+    activity: dict[str, Any]
+    confidence: float
+    emission_factor_id: UUID | None
+    candidates: list[dict[str, Any]]
+    fallbacks: list[dict[str, Any]]
+    created_at: dt.datetime
+
+
+class ReviewList(Answer):
+    """A page of reviews, largest first."""
+
+    reviews: list[ReviewItem]
+    pagination: Pagination

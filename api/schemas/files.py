@@ -1,0 +1,117 @@
+"""Uploads: what is sent back, listed and watched."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+from uuid import UUID
+
+from pydantic import Field
+
+from api.schemas.common import Answer, AuditEntry, HistoryEntry, Pagination, ScopeTotal
+from core.contracts import Counts, FileStatus, Problem, Stage, StageProgress
+
+
+class FileAccepted(Answer):
+    """An upload that was taken; work goes on."""
+
+    file_id: UUID
+    status: FileStatus
+    processing_job_id: str = Field(description="Id of its workflow in Temporal")
+    duplicate_of: UUID | None = None
+
+
+class RowCounts(Answer):
+    """Every row of the file; total is always the sum of the others."""
+
+    total: int
+    calculated: int
+    in_review: int
+    rejected: int
+
+
+class FileItem(Answer):
+    """An upload in a list."""
+
+    id: UUID
+    filename: str
+    file_type: str
+    mime_type: str | None
+    size_bytes: int
+    status: FileStatus
+    project_id: UUID | None
+    user_id: UUID
+    rows: RowCounts
+    error_code: str | None
+    error_message: str | None
+    duplicate_of: UUID | None
+    created_at: dt.datetime
+    updated_at: dt.datetime
+    processing_started_at: dt.datetime | None
+    processing_completed_at: dt.datetime | None
+
+
+class FileList(Answer):
+    """A page of uploads."""
+
+    files: list[FileItem]
+    pagination: Pagination
+
+
+class FileDetail(FileItem):
+    """An upload with everything that is known of it."""
+
+    sha256: str
+    processing_job_id: str
+    scan_state: str
+    region: str | None = Field(description="For rows that name none; ISO 3166-1 alpha-2")
+    reporting_year: int | None
+    mapping: dict[str, Any] | None = Field(description="Column → field, as the uploader said")
+    recognized: dict[str, Any] | None = Field(description="How sheets and columns were read")
+    totals_by_scope: list[ScopeTotal]
+    download_url: str | None = Field(description="Works for a few minutes; null until scanned")
+    history: list[HistoryEntry]
+    audit: list[AuditEntry]
+
+
+class PendingRetry(Answer):
+    """Something that failed and will be tried again."""
+
+    stage: Stage | None
+    attempt: int
+    last_error: str | None
+    next_try_at: dt.datetime | None
+
+
+class FileStatusAnswer(Answer):
+    """How far an upload is."""
+
+    file_id: UUID
+    status: FileStatus
+    stage: Stage | None
+    stages: list[StageProgress]
+    progress: Counts
+    retries: int = Field(description="Attempts beyond the first, of all stages")
+    retrying: list[PendingRetry] = Field(description="What is waiting for its next attempt")
+    errors: list[Problem]
+    eta: dt.datetime | None
+    source: str = Field(description="`workflow` while it answers, else `database`")
+
+
+class RowIssueItem(Answer):
+    """Something wrong with one row."""
+
+    sheet: str
+    row: int = Field(description="As a spreadsheet program shows it, from 1")
+    column: str | None
+    code: str
+    severity: str = Field(description="`rejected`: the row has no figure; `warning`: it has one")
+    message: str
+    value: str | None = Field(description="The value as text, cut to 200 characters")
+
+
+class RowIssueList(Answer):
+    """A page of row issues."""
+
+    issues: list[RowIssueItem]
+    pagination: Pagination

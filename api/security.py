@@ -1,0 +1,116 @@
+"""Tokens: what they are made of and how they are checked. No SQL here."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import Key, KeySet, OctKey
+
+from core.errors import Unauthenticated
+
+ALGORITHM = "HS256"
+ACCESS_TYPE = "at+jwt"  # RFC 9068: a refresh or other token is never taken for this one
+ISSUER = "tonnage"
+AUDIENCE = "tonnage-api"
+ACCESS_LIFETIME = dt.timedelta(hours=1)
+
+
+def derive_key(secret: bytes, purpose: str) -> bytes:
+    """Return the 32-byte key of one purpose, so that no key serves two."""
+    return hmac.digest(secret, f"tonnage/{purpose}".encode(), "sha256")
+
+
+@dataclass(frozen=True, slots=True)
+class AccessClaims:
+    """Who an access token speaks for. Never what they may do: that is read from the database."""
+
+    user_id: UUID
+    session_id: UUID
+
+
+class AccessTokens:
+    """Issues and checks access tokens. The first secret signs; all of them verify."""
+
+    def __init__(self, secrets_newest_first: Sequence[bytes]) -> None:
+        keys: list[Key] = [
+            self._key(derive_key(secret, "access-token")) for secret in secrets_newest_first
+        ]
+        self._signing = keys[0]
+        self._keys = KeySet(keys)
+        self._claims = jwt.JWTClaimsRegistry(
+            iss={"essential": True, "value": ISSUER},
+            aud={"essential": True, "value": AUDIENCE},
+            exp={"essential": True},
+            iat={"essential": True},
+            jti={"essential": True},
+            sub={"essential": True},
+            sid={"essential": True},
+        )
+
+    @staticmethod
+    def _key(material: bytes) -> OctKey:
+        kid = hashlib.sha256(b"kid" + material).hexdigest()[:16]
+        return OctKey.import_key(material, {"kid": kid, "use": "sig", "alg": ALGORITHM})
+
+    def issue(self, user_id: UUID, session_id: UUID, now: dt.datetime) -> str:
+        """Return a signed access token that lives for an hour."""
+        issued = int(now.timestamp())
+        claims = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": str(user_id),
+            "sid": str(session_id),
+            "jti": uuid4().hex,
+            "iat": issued,
+            "exp": issued + int(ACCESS_LIFETIME.total_seconds()),
+        }
+        header = {"alg": ALGORITHM, "typ": ACCESS_TYPE, "kid": self._signing.kid}
+        return jwt.encode(header, claims, self._signing, [ALGORITHM])
+
+    def read(self, token: str) -> AccessClaims:
+        """Return whom a token speaks for. Raises Unauthenticated."""
+        try:
+            decoded = jwt.decode(token, self._keys, [ALGORITHM])
+            if decoded.header.get("typ") != ACCESS_TYPE or not decoded.header.get("kid"):
+                raise Unauthenticated
+            self._claims.validate(decoded.claims)
+            return AccessClaims(UUID(decoded.claims["sub"]), UUID(decoded.claims["sid"]))
+        except (JoseError, ValueError, TypeError, AttributeError) as error:
+            raise Unauthenticated from error
+
+
+class RefreshTokens:
+    """Opaque refresh tokens; the database only holds their hashes."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._chain_key = derive_key(secret, "refresh-chain")
+
+    @staticmethod
+    def first() -> str:
+        """Return a new random token of 256 bits."""
+        return secrets.token_urlsafe(32)
+
+    def child(self, parent: str) -> str:
+        """Return the successor of a token: always the same one, and unknown without our key.
+
+        A repetition within the grace so gets the same child, not a second living branch.
+        """
+        return _url_text(hmac.digest(self._chain_key, parent.encode(), "sha256"))
+
+    @staticmethod
+    def fingerprint(token: str) -> bytes:
+        """Return what is stored of a token."""
+        return hashlib.sha256(token.encode()).digest()
+
+
+def _url_text(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

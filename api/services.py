@@ -1,0 +1,72 @@
+"""What the routes work with: engines, storage, pipeline, keys. One per application."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from anyio import CapacityLimiter
+from fastapi import Request
+from sqlalchemy import Engine
+
+from api.pagination import Cursors
+from api.security import AccessTokens, RefreshTokens
+from core.ports import Pipeline, Storage
+from db.engine import make_engine
+from runtime.passwords import Passwords
+from runtime.settings import DatabaseRole, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Collaborators of the API."""
+
+    settings: Settings
+    app_engine: Engine
+    auth_engine: Engine
+    storage: Storage
+    pipeline: Pipeline | None
+    passwords: Passwords
+    access_tokens: AccessTokens
+    refresh_tokens: RefreshTokens
+    cursors: Cursors
+    hashing: CapacityLimiter  # a burst of logins may not take all memory, nor all threads
+    streams: CapacityLimiter  # open event streams of this process
+    status_poll_s: float = 0.7
+    stream_lasts_s: float = 1800  # then the client connects anew
+
+
+MAX_STREAMS = 200
+
+
+def build(settings: Settings, storage: Storage, pipeline: Pipeline | None) -> Services:
+    """Put the collaborators together; connects to nothing yet."""
+    secret = settings.secret_key.get_secret_value().encode()
+    return Services(
+        settings=settings,
+        app_engine=_engine(settings, DatabaseRole.APP),
+        auth_engine=_engine(settings, DatabaseRole.AUTH),
+        storage=storage,
+        pipeline=pipeline,
+        passwords=Passwords(settings),
+        access_tokens=AccessTokens([secret]),
+        refresh_tokens=RefreshTokens(secret),
+        cursors=Cursors(secret),
+        hashing=CapacityLimiter(settings.argon2_concurrency),
+        streams=CapacityLimiter(MAX_STREAMS),
+    )
+
+
+def _engine(settings: Settings, role: DatabaseRole) -> Engine:
+    return make_engine(
+        settings.database_url_for(role),
+        pool_size=settings.database_pool_size,
+        pool_timeout_s=settings.database_pool_timeout_s,
+        connect_timeout_s=settings.database_connect_timeout_s,
+        application_name=f"tonnage-api-{role.value}",
+    )
+
+
+def services_of(request: Request) -> Services:
+    """Return the services of the application that serves this request."""
+    services: Services = request.app.state.services
+    return services

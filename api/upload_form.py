@@ -1,0 +1,183 @@
+"""The form of an upload: what may be in it, and whether the file is what its name says."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+from uuid import UUID
+
+from starlette.datastructures import FormData, UploadFile
+
+from api.errors import ApiError, Fault
+from core.errors import FileRejected
+from core.parsing.sniff import detect_encoding, detect_type
+from core.records import Field
+from core.regions import parse_region
+
+# Extension → (what the content must be, media type). The client may only choose among these.
+TYPES = {
+    "csv": ("text", "text/csv"),
+    "tsv": ("text", "text/tab-separated-values"),
+    "txt": ("text", "text/plain"),
+    "xlsx": ("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+}
+FIELDS = {"file", "project_id", "region", "reporting_year", "mapping"}
+MAX_FILENAME = 255
+SNIFFED_BYTES = 64 * 1024
+YEARS = range(1990, 2101)
+MAX_MAPPED_COLUMNS = 200
+MAX_HEADING = 500
+# Marks that reorder or hide text: a name must look like what it is (CVE-2021-42574's class)
+INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\u061c\ufeff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A form that was read and found in order."""
+
+    content: BinaryIO
+    filename: str
+    file_type: str
+    media_type: str
+    size_bytes: int
+    project_id: UUID | None
+    region: str | None
+    reporting_year: int | None
+    mapping: dict[str, str] | None
+
+
+def clean_filename(given: str) -> str:
+    """Return a name that is safe to show and store; it never becomes part of a path or key."""
+    name = unicodedata.normalize("NFC", given.encode("utf-8", "ignore").decode())
+    name = re.split(r"[/\\]", name)[-1]
+    name = "".join(c for c in INVISIBLE.sub("", name) if unicodedata.category(c) != "Cc")
+    name = name.strip(" .")
+    path = PurePosixPath(name)
+    return name if len(name) <= MAX_FILENAME else path.stem[: MAX_FILENAME - 8] + path.suffix[:8]
+
+
+def read_form(form: FormData, max_bytes: int) -> Upload:
+    """Check a form. Raises 413, 415 or 422 with every fault."""
+    faults = [
+        Fault("#/", "extra_forbidden", "is not known here") for name in form if name not in FIELDS
+    ]
+    upload = form.get("file")
+    if not isinstance(upload, UploadFile):
+        faults.append(Fault("#/file", "missing", "send the file as a file part named file"))
+    fields = _Fields(form, faults)
+    project_id, region = fields.project_id(), fields.region()
+    year, mapping = fields.year(), fields.mapping()
+    if faults or not isinstance(upload, UploadFile):
+        raise ApiError("validation_failed", faults=faults)
+    filename = clean_filename(upload.filename or "")
+    extension = PurePosixPath(filename).suffix.lower().removeprefix(".")
+    if extension not in TYPES:
+        raise ApiError("type_not_allowed", allowed=sorted(TYPES))
+    size = upload.size or 0
+    if size == 0:
+        raise ApiError("file_empty")
+    if size > max_bytes:
+        raise ApiError("file_too_large", limit_bytes=max_bytes)
+    content, media_type = TYPES[extension]
+    check_content(upload.file, content)
+    return Upload(
+        upload.file, filename, extension, media_type, size, project_id, region, year, mapping
+    )
+
+
+def check_content(source: BinaryIO, expected: str) -> None:
+    """Compare the beginning of a file with what its name says. Raises 415 or 422."""
+    source.seek(0)
+    with tempfile.TemporaryDirectory(prefix="tonnage-sniff-") as directory:
+        head = Path(directory) / "head"
+        head.write_bytes(source.read(SNIFFED_BYTES))
+        source.seek(0)
+        found = detect_type(head)
+        if found == "empty":
+            raise ApiError("file_empty")
+        if found == "text":
+            try:
+                detect_encoding(head)
+            except FileRejected:
+                found = "binary"
+    # whether an archive is a sound workbook is for the scan stage to say
+    if found != expected and not (found == "zip" and expected == "xlsx"):
+        raise ApiError("content_mismatch")
+
+
+class _Fields:
+    """The text fields of an upload; faults are collected, not raised."""
+
+    def __init__(self, form: FormData, faults: list[Fault]) -> None:
+        self._form = form
+        self._faults = faults
+
+    def _text(self, name: str) -> str | None:
+        value = self._form.get(name)
+        if value is None or value == "":
+            return None
+        if not isinstance(value, str) or "\0" in value:
+            self._fault(name, "invalid", "must be text without NUL")
+            return None
+        return value
+
+    def _fault(self, name: str, code: str, detail: str) -> None:
+        self._faults.append(Fault(f"#/{name}", code, detail))
+
+    def project_id(self) -> UUID | None:
+        text = self._text("project_id")
+        try:
+            return UUID(text) if text else None
+        except ValueError:
+            self._fault("project_id", "uuid_parsing", "must be a UUID")
+            return None
+
+    def region(self) -> str | None:
+        text = self._text("region")
+        region = parse_region(text) if text else None
+        if region is None or isinstance(region, str):
+            return region
+        self._fault("region", region.code, "must be a country, as ISO 3166-1 code or name")
+        return None
+
+    def year(self) -> int | None:
+        text = self._text("reporting_year")
+        if text is None:
+            return None
+        if re.fullmatch(r"[0-9]{4}", text) and int(text) in YEARS:
+            return int(text)
+        self._fault("reporting_year", "out_of_range", f"must be a year, {YEARS[0]} to {YEARS[-1]}")
+        return None
+
+    def mapping(self) -> dict[str, str] | None:
+        text = self._text("mapping")
+        if text is None:
+            return None
+        try:
+            mapping = json.loads(text)
+        except (ValueError, RecursionError):
+            mapping = None
+        if not isinstance(mapping, dict) or len(mapping) > MAX_MAPPED_COLUMNS:
+            self._fault("mapping", "json_invalid", "must be a JSON object: column → field")
+            return None
+        if any(not 0 < len(c) <= MAX_HEADING or _unstorable(c) for c in mapping):
+            self._fault("mapping", "column_invalid", "must name the columns by heading")
+            return None
+        fields = list(mapping.values())
+        if any(not isinstance(f, str) or f not in set(Field) for f in fields):
+            known = ", ".join(Field)
+            self._fault("mapping", "field_unknown", f"must map to one of: {known}")
+            return None
+        if len(set(fields)) < len(fields):
+            self._fault("mapping", "field_repeated", "must name each field once")
+            return None
+        return mapping
+
+
+def _unstorable(text: str) -> bool:
+    return "\0" in text or text != text.encode("utf-8", "ignore").decode()
