@@ -233,6 +233,18 @@ class FailInput(FileRef):
     quarantine: bool = False
 
 
+class SweepInput(Payload):
+    """How long an upload must have waited before the sweep starts it."""
+
+    older_than_s: int = 30
+
+
+class SweepResult(Payload):
+    """How many uploads the sweep started."""
+
+    started: int
+
+
 def workflow_id(file_id: UUID) -> str:
     """Return the id of a file's workflow: the same for every start, so never started twice."""
     return f"file/{file_id}"

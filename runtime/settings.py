@@ -38,7 +38,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="TONNAGE_", extra="ignore", frozen=True)
 
-    secret_key: SecretStr = Field(description="Signs tokens, cursors and download links; >= 32 bytes")
+    secret_key: SecretStr = Field(description="Signs tokens, cursors and links; >= 32 bytes")
 
     database_url: str = Field(description="postgresql://…; other roles derive from it unless given")
     app_database_url: str | None = None
@@ -53,10 +53,10 @@ class Settings(BaseSettings):
         default=None, description="host:port; without it TEMPORAL_* and temporal.toml are read"
     )
     temporal_namespace: str = "tonnage"
-    temporal_ui_url: str | None = Field(default=None, description="Web UI, for links shown to people")
+    temporal_ui_url: str | None = Field(default=None, description="Web UI, for links")
 
     storage_url: str = Field(description="file:///dir, gs://bucket/prefix or s3://bucket/prefix")
-    public_url: str = Field(default="http://127.0.0.1:8000", description="The API as clients see it")
+    public_url: str = Field(default="http://127.0.0.1:8000", description="The API from outside")
     work_dir: Path = Field(description="Scratch space and caches of this machine; may be emptied")
 
     upload_max_bytes: int = Field(default=200 * 1024**2, ge=1024, le=10 * 1024**3)
@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     parse_memory_mb: int = Field(default=1024, ge=256, le=65536)
     parse_timeout_s: int = Field(default=1500, ge=5, le=24 * 3600)
     match_batch_size: int = Field(default=200, ge=1, le=2000)
-    ai_slots: int = Field(default=10, ge=1, le=1000, description="AI calls in flight, whole deployment")
+    ai_slots: int = Field(default=10, ge=1, le=1000, description="AI calls in flight, overall")
     embedder_threads: int = Field(default=2, ge=1, le=64)
 
     argon2_memory_kib: int = Field(default=19 * 1024, ge=8, le=1024**2)

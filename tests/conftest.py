@@ -67,7 +67,7 @@ def database_url() -> Iterator[str]:
                 f"ALTER ROLE tonnage_{role} IN DATABASE {name} SET statement_timeout = '{timeout_s}s'"
             )
         connection.execute(f"REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC")
-        connection.execute(f"GRANT TEMPORARY ON DATABASE {name} TO tonnage_worker")
+        connection.execute(f"GRANT TEMPORARY ON DATABASE {name} TO tonnage_worker, tonnage_platform")
     yield admin.replace("/postgres?", f"/{name}?")
 
 

@@ -21,7 +21,7 @@ def time_column(*, nullable: bool = True) -> Any:
     """Return an aware timestamp that the database fills."""
     return Field(
         default=None,
-        sa_type=DateTime(timezone=True),  # type: ignore[call-overload]
+        sa_type=DateTime(timezone=True),
         nullable=nullable,
         sa_column_kwargs={"server_default": BY_DATABASE},
     )
@@ -29,8 +29,12 @@ def time_column(*, nullable: bool = True) -> Any:
 
 def json_column(*, nullable: bool = True) -> Any:
     """Return a JSONB column."""
-    return Field(default=None, sa_type=JSONB(none_as_null=True), nullable=nullable,
-                 sa_column_kwargs={"server_default": BY_DATABASE})
+    return Field(
+        default=None,
+        sa_type=JSONB(none_as_null=True),
+        nullable=nullable,
+        sa_column_kwargs={"server_default": BY_DATABASE},
+    )
 
 
 def language_column() -> Any:
@@ -41,4 +45,3 @@ def language_column() -> Any:
 def generated_tsvector() -> Any:
     """Return a tsvector that PostgreSQL generates; never written by us."""
     return Field(default=None, sa_type=TSVECTOR, sa_column_kwargs={"server_default": BY_DATABASE})
-

@@ -76,7 +76,7 @@ class EmissionFactor(SQLModel, table=True):
     source_row: str = ""
     note: str = ""
     is_active: bool = True
-    embedding: Any = Field(default=None, sa_type=Vector(384))  # type: ignore[call-overload]
+    embedding: Any = Field(default=None, sa_type=Vector(384))
     search_language: str | None = language_column()
     search_vector: str | None = generated_tsvector()
     created_at: dt.datetime | None = time_column()

@@ -1,0 +1,47 @@
+# Everything runs from pip packages in .venv; state lies in .tonnage. `make help` lists the targets.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo dev test check format replay lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(STAMP) ## Start everything, upload a workbook, explain its footprint, stop
+	@$(BIN)/python -m runtime demo $(ARGS)
+
+dev: $(STAMP) ## Run PostgreSQL, Temporal, workers and API until Ctrl-C
+	@$(BIN)/python -m runtime dev $(ARGS)
+
+test: check ## Run the checks and the whole test suite
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -q $(ARGS)
+
+check: $(STAMP) ## Lint, format, types and the import rule
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(STAMP) ## Format the code
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+lock: ## Resolve requirements.lock again (needs uv)
+	uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal \
+		--python-version 3.11 --extra dev pyproject.toml -o requirements.lock
+
+clean: ## Remove state and caches (data of `make dev` included)
+	@rm -rf .tonnage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+# System libraries and the Python version are checked first: they fail late and cryptically.
+$(STAMP): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "tonnage needs Python 3.11 or newer; say which with: make demo PYTHON=python3.12")'
+	@$(PYTHON) -m runtime.preflight
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "on Debian and Ubuntu: sudo apt-get install -y python3-venv"; exit 1; }
+	@echo "installing dependencies into .venv (about a minute, once) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements.lock
+	@touch $@

@@ -1,0 +1,65 @@
+"""What Temporal, and so the Web UI, gets to see of an error.
+
+Database and library errors quote the values they stumbled over; histories are not encrypted. So
+only our own errors keep their message, everything else becomes its type and the place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from temporalio.exceptions import FailureError
+
+from core.errors import InvalidInput, Misconfigured, MissingTenant, NotFound, TonnageError
+
+# The server is shutting down, starting up or was restarted under us (class 57, 08), or two
+# transactions met (40001, 40P01).
+TRANSIENT_STATES = ("57P01", "57P02", "57P03", "40001", "40P01", "53300")
+PERMANENT = (InvalidInput, NotFound, Misconfigured, MissingTenant)
+
+
+def sanitized(error: Exception) -> BaseException:
+    """Return the error to raise towards Temporal in place of `error`."""
+    from temporalio.exceptions import ApplicationError
+
+    if isinstance(error, FailureError | asyncio.CancelledError):
+        return error
+    if isinstance(error, TonnageError):
+        return ApplicationError(
+            error.message,
+            error.code,
+            type=type(error).__name__,
+            non_retryable=isinstance(error, PERMANENT),
+        )
+    place = place_of(error)
+    if isinstance(error, PoolTimeout | InterfaceError):
+        return ApplicationError(f"the database is away ({place})", type="Unavailable")
+    if isinstance(error, DBAPIError):
+        state = getattr(error.orig, "sqlstate", None) or ""
+        if isinstance(error, OperationalError) or state in TRANSIENT_STATES:
+            return ApplicationError(
+                f"the database is away ({state or 'no answer'}, {place})", type="Unavailable"
+            )
+        return ApplicationError(
+            f"the database refused a statement (SQLSTATE {state}, {place})", type="DatabaseError"
+        )
+    if isinstance(error, OSError):
+        return ApplicationError(
+            f"{type(error).__name__}: {error.strerror or 'I/O error'} ({place})", type="Unavailable"
+        )
+    return ApplicationError(f"{type(error).__name__} ({place})", type=type(error).__name__)
+
+
+def place_of(error: BaseException) -> str:
+    """Return file:line of the innermost frame of ours, else of the innermost frame."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return "unknown place"
+    own = [f for f in frames if "site-packages" not in f.filename] or frames
+    last = own[-1]
+    path = Path(last.filename)
+    return f"{path.parent.name}/{path.name}:{last.lineno}"

@@ -1,0 +1,46 @@
+"""Objects as local files, for libraries that want a path."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import copyfileobj
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from core.ports import Storage
+
+COPY_BYTES = 1024 * 1024
+
+
+@contextmanager
+def scratch(work_dir: Path) -> Iterator[Path]:
+    """Yield an empty directory that vanishes afterwards."""
+    work_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=work_dir, prefix="stage-") as directory:
+        yield Path(directory)
+
+
+def fetch(storage: Storage, key: str, target: Path) -> Path:
+    """Copy an object to `target` and return it."""
+    with storage.open(key) as source, target.open("wb") as sink:
+        copyfileobj(source, sink, COPY_BYTES)
+    return target
+
+
+def read_table(storage: Storage, key: str) -> pa.Table:
+    """Return a Parquet object as a table. Parts have at most 50,000 rows and fit in memory."""
+    with storage.open(key) as source:
+        return pq.read_table(io.BytesIO(source.read()))
+
+
+def write_table(storage: Storage, key: str, table: pa.Table) -> None:
+    """Store a table as Parquet."""
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd")
+    sink.seek(0)
+    storage.put(key, sink, content_type="application/vnd.apache.parquet")

@@ -1,0 +1,96 @@
+"""Parse: from bytes to Parquet parts of texts, in a limited child process."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from sqlalchemy import Engine
+from temporalio import activity
+
+from activities.objects import fetch, scratch
+from core.contracts import FileRef, ParseResult, Problem
+from core.errors import FileRejected
+from core.keys import parse_report_key, raw_part_key, upload_key
+from core.parsing.report import ParseOptions, ParseReport
+from core.ports import Storage
+from db.engine import tenant_session
+from db.queries import pipeline
+
+
+class ParseRunner(Protocol):
+    """Parses one file somewhere where it can do no harm."""
+
+    def __call__(
+        self,
+        source: Path,
+        out_dir: Path,
+        options: ParseOptions,
+        *,
+        on_tick: Callable[[], None],
+    ) -> ParseReport:
+        """Write parts below `out_dir`; raise FileRejected for a file that cannot be parsed."""
+
+
+class ParseFile:
+    """Finds tables and columns; only references and counts leave this stage."""
+
+    def __init__(
+        self, engine: Engine, storage: Storage, run_parser: ParseRunner, *, work_dir: Path
+    ) -> None:
+        self.engine = engine
+        self.storage = storage
+        self.run_parser = run_parser
+        self.work_dir = work_dir
+
+    @activity.defn(name="parse_file")
+    def parse_file(self, ref: FileRef) -> ParseResult:
+        """Store raw parts and what was recognized; a file that cannot be parsed is a result."""
+        attempt = activity.info().attempt
+        with tenant_session(self.engine, ref.organization_id) as session:
+            file = pipeline.get_file(session, ref.organization_id, ref.file_id)
+            organization = pipeline.get_organization(session, ref.organization_id)
+        try:
+            with scratch(self.work_dir) as directory:
+                key = upload_key(ref.organization_id, ref.file_id)
+                source = fetch(self.storage, key, directory / "upload")
+                options = ParseOptions.from_upload(
+                    filename=file.filename,
+                    region=file.region or organization.country,
+                    reporting_year=file.reporting_year,
+                    mapping=file.mapping,
+                )
+                out_dir = directory / "parts"
+                out_dir.mkdir()
+                # The child reports by its exit; each tick is a heartbeat, and raises when the
+                # file was cancelled, which kills the child.
+                report = self.run_parser(source, out_dir, options, on_tick=activity.heartbeat)
+                self.store(ref, out_dir, report)
+        except FileRejected as rejected:
+            problem = Problem(code=rejected.code, message=rejected.message)
+            return ParseResult(problem=problem, attempt=attempt)
+        return ParseResult(parts=len(report.parts), rows=report.rows_total, attempt=attempt)
+
+    def store(self, ref: FileRef, out_dir: Path, report: ParseReport) -> None:
+        """Put the parts into storage, then the report that names them."""
+        for number, part in enumerate(report.parts):
+            with (out_dir / part.name).open("rb") as stream:
+                self.storage.put(raw_part_key(ref.organization_id, ref.file_id, number), stream)
+            activity.heartbeat()
+        text = report.model_dump_json()
+        self.storage.put(
+            parse_report_key(ref.organization_id, ref.file_id), io.BytesIO(text.encode())
+        )
+        with tenant_session(self.engine, ref.organization_id) as session:
+            pipeline.save_recognized(
+                session, ref.organization_id, ref.file_id, report.model_dump(mode="json")
+            )
+            session.commit()
+
+
+def read_report(storage: Storage, ref: FileRef) -> ParseReport:
+    """Return what parsing recognized of a file."""
+    with storage.open(parse_report_key(ref.organization_id, ref.file_id)) as stream:
+        return ParseReport.model_validate_json(stream.read())

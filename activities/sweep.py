@@ -1,0 +1,41 @@
+"""Sweep: start every upload that has no workflow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Engine
+from sqlmodel import Session
+from temporalio import activity
+
+from core.contracts import FileRef, SweepInput, SweepResult
+from core.ports import Pipeline
+from db.queries import pipeline as queries
+
+
+class SweepOrphans:
+    """Looks over all tenants, as platform, but only at ids and names."""
+
+    def __init__(self, platform_engine: Engine, pipeline: Pipeline) -> None:
+        self.platform_engine = platform_engine
+        self.pipeline = pipeline
+
+    @activity.defn(name="start_orphans")
+    async def start_orphans(self, request: SweepInput) -> SweepResult:
+        """Start what has waited longer than `older_than_s`; starting one twice does nothing."""
+        waiting = await asyncio.to_thread(self.waiting, request.older_than_s)
+        for row in waiting:
+            activity.heartbeat()
+            await self.pipeline.start_file(
+                FileRef(organization_id=row.organization_id, file_id=row.id),
+                filename_summary=row.filename,
+                organization_name=row.organization_name,
+            )
+        return SweepResult(started=len(waiting))
+
+    def waiting(self, older_than_s: int) -> Sequence[Any]:
+        """Return the uploads that were never started."""
+        with Session(self.platform_engine) as session:
+            return queries.orphaned_files(session, older_than_s)

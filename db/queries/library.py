@@ -1,0 +1,164 @@
+"""Factor releases: loading them once, reading them for matching."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+from sqlalchemy import Row, text
+from sqlmodel import Session
+
+from core.records import Basis, Dimension, EmissionFactor, GasPart
+from db.queries.copying import copy_to_temporary
+
+COLUMNS = (
+    ("id", "uuid"),
+    ("release", "text"),
+    ("source_id", "text"),
+    ("name", "text"),
+    ("category", "text"),
+    ("unit", "text"),
+    ("dimension", "text"),
+    ("basis", "text"),
+    ("currency", "text"),
+    ("price_year", "integer"),
+    ("value_per_unit", "double precision"),
+    ("region", "text"),
+    ("scope", "smallint"),
+    ("scope3_category", "smallint"),
+    ("biogenic", "boolean"),
+    ("activity_kind", "text"),
+    ("gases", "jsonb"),
+    ("gwp_set", "text"),
+    ("source", "text"),
+    ("source_year", "integer"),
+    ("data_year", "integer"),
+    ("licence", "text"),
+    ("levels", "text[]"),
+    ("search_texts", "text[]"),
+    ("source_row", "text"),
+    ("note", "text"),
+)
+NAMES = ", ".join(name for name, _ in COLUMNS)
+
+
+def release_digest(session: Session, name: str) -> str | None:
+    """Return the content digest of a loaded release, or None."""
+    return session.execute(
+        text("SELECT sha256 FROM factor_releases WHERE name = :name"), {"name": name}
+    ).scalar_one_or_none()
+
+
+def insert_release(
+    session: Session,
+    release: Mapping[str, Any],
+    factors: Iterable[EmissionFactor],
+    vectors: Mapping[UUID, Sequence[float]],
+) -> None:
+    """Insert a release with all its factors; as platform. Releases are immutable: no update.
+
+    `release` has the columns of factor_releases, `vectors` the embedding of each factor by id.
+    """
+    session.execute(
+        text(
+            "INSERT INTO factor_releases (name, publisher, title, version, source_year, licence,"
+            " url, retrieved_on, sha256, gwp_set, supersedes, factor_count) VALUES (:name,"
+            " :publisher, :title, :version, :source_year, :licence, :url, :retrieved_on, :sha256,"
+            " :gwp_set, :supersedes, :factor_count)"
+        ),
+        release,
+    )
+    rows = ((*factor_row(f), vector_text(vectors.get(f.id))) for f in factors)
+    copy_to_temporary(session, "loading", (*COLUMNS, ("embedding", "vector(384)")), rows)
+    session.execute(
+        text(
+            f"INSERT INTO emission_factors ({NAMES}, embedding) "
+            f"SELECT {NAMES}, embedding FROM pg_temp.loading"
+        )
+    )
+
+
+def factors_of(session: Session, releases: Sequence[str]) -> Iterator[EmissionFactor]:
+    """Yield the active factors of `releases`, in a stable order."""
+    rows = session.execute(
+        text(
+            f"SELECT {NAMES}, organization_id FROM emission_factors "
+            "WHERE release = ANY(:releases) AND is_active AND deleted_at IS NULL "
+            "ORDER BY release, source_id"
+        ),
+        {"releases": list(releases)},
+    )
+    return (factor_of(row) for row in rows)
+
+
+def own_factors(session: Session, organization_id: UUID) -> list[EmissionFactor]:
+    """Return an organization's own active factors, in a stable order."""
+    rows = session.execute(
+        text(
+            f"SELECT {NAMES}, organization_id FROM emission_factors "
+            "WHERE organization_id = :organization_id AND is_active AND deleted_at IS NULL "
+            "ORDER BY created_at, id"
+        ),
+        {"organization_id": organization_id},
+    )
+    return [factor_of(row) for row in rows]
+
+
+def factors_by_id(session: Session, ids: Iterable[UUID]) -> dict[UUID, EmissionFactor]:
+    """Return factors by id, inactive and superseded ones included: old figures stay explained."""
+    rows = session.execute(
+        text(f"SELECT {NAMES}, organization_id FROM emission_factors WHERE id = ANY(:ids)"),
+        {"ids": sorted(set(ids))},
+    )
+    return {row.id: factor_of(row) for row in rows}
+
+
+def factor_row(factor: EmissionFactor) -> tuple[Any, ...]:
+    """Return a factor as a row of COLUMNS."""
+    gases = [{"gas": g.gas, "kg_co2e": g.kg_co2e, "kg_gas": g.kg_gas} for g in factor.gases]
+    special = {
+        "gases": Jsonb(gases),
+        "levels": list(factor.levels),
+        "search_texts": list(factor.search_texts),
+    }
+    return tuple(special[name] if name in special else getattr(factor, name) for name, _ in COLUMNS)
+
+
+def factor_of(row: Row[Any]) -> EmissionFactor:
+    """Return the factor of a row with COLUMNS and organization_id."""
+    return EmissionFactor(
+        id=row.id,
+        release=row.release or "own",
+        source_id=row.source_id,
+        name=row.name,
+        category=row.category,
+        unit=row.unit,
+        dimension=Dimension(row.dimension),
+        value_per_unit=row.value_per_unit,
+        region=row.region,
+        scope=row.scope,
+        scope3_category=row.scope3_category,
+        activity_kind=row.activity_kind,
+        data_year=row.data_year or row.source_year or 0,
+        source_year=row.source_year or 0,
+        source=row.source or "",
+        licence=row.licence,
+        basis=Basis(row.basis) if row.basis else None,
+        currency=row.currency,
+        price_year=row.price_year,
+        gwp_set=row.gwp_set,
+        gases=tuple(GasPart(g["gas"], g["kg_co2e"], g["kg_gas"]) for g in row.gases),
+        biogenic=row.biogenic,
+        levels=tuple(row.levels),
+        search_texts=tuple(row.search_texts),
+        source_row=row.source_row,
+        organization_id=row.organization_id,
+        note=row.note,
+    )
+
+
+def vector_text(vector: Sequence[float] | None) -> str | None:
+    """Return a vector in pgvector's text form."""
+    return None if vector is None else f"[{','.join(f'{x:.7g}' for x in vector)}]"

@@ -1,0 +1,262 @@
+"""Decisions, reviews and emissions of one file, in bulk. Every function may run twice."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+from sqlalchemy import text
+from sqlmodel import Session
+
+from core.records import (
+    ActivityQuery,
+    ActivityRow,
+    Candidate,
+    Decision,
+    Fallback,
+    Method,
+    Outcome,
+    Reason,
+)
+from db.ids import uuid7
+from db.queries.copying import copy_to_temporary
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedActivity:
+    """A decision with what it was about and how many rows depend on it."""
+
+    query: ActivityQuery
+    decision: Decision
+    row_count: int
+    volume_total: float  # in query.unit
+    kg_at_risk: float | None  # None when nothing can be estimated
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDecision:
+    """A decision as the calculation needs it."""
+
+    id: UUID
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class EmissionRow:
+    """One calculated row, ready to be stored. `calculation` is JSON-able."""
+
+    decision_id: UUID
+    row: ActivityRow
+    emission_factor_id: UUID
+    emission_kg: float
+    confidence: float
+    scope: int | None
+    scope3_category: int | None
+    category: str
+    biogenic: bool
+    method: str
+    calculation: dict[str, Any]
+
+
+def upsert_decisions(
+    session: Session, organization_id: UUID, file_id: UUID, decided: Sequence[DecidedActivity]
+) -> None:
+    """Store decisions on their natural key (file, activity) and list what needs a person."""
+    columns = (
+        ("id", "uuid"),
+        ("review_id", "uuid"),
+        ("activity_key", "text"),
+        ("activity", "jsonb"),
+        ("row_count", "integer"),
+        ("volume_total", "double precision"),
+        ("outcome", "text"),
+        ("method", "text"),
+        ("emission_factor_id", "uuid"),
+        ("confidence", "double precision"),
+        ("candidates", "jsonb"),
+        ("reasons", "jsonb"),
+        ("fallbacks", "jsonb"),
+        ("kg_at_risk", "double precision"),
+        ("reason_code", "text"),
+        ("reason", "text"),
+    )
+    copy_to_temporary(session, "decided", columns, (decision_row(d) for d in decided))
+    where = {"organization_id": organization_id, "file_id": file_id}
+    session.execute(
+        text(
+            "INSERT INTO decisions (organization_id, id, file_id, activity_key, activity,"
+            " row_count, volume_total, outcome, method, emission_factor_id, confidence,"
+            " candidates, reasons, fallbacks)"
+            " SELECT :organization_id, id, :file_id, activity_key, activity, row_count,"
+            " volume_total, outcome, method, emission_factor_id, confidence, candidates, reasons,"
+            " fallbacks FROM pg_temp.decided"
+            " ON CONFLICT (organization_id, file_id, activity_key) DO UPDATE SET"
+            " activity = excluded.activity, row_count = excluded.row_count,"
+            " volume_total = excluded.volume_total, outcome = excluded.outcome,"
+            " method = excluded.method, emission_factor_id = excluded.emission_factor_id,"
+            " confidence = excluded.confidence, candidates = excluded.candidates,"
+            " reasons = excluded.reasons, fallbacks = excluded.fallbacks"
+        ),
+        where,
+    )
+    session.execute(
+        text(
+            "INSERT INTO reviews (organization_id, id, file_id, decision_id, reason_code, reason,"
+            " row_count, kg_at_risk)"
+            " SELECT :organization_id, t.review_id, :file_id, d.id, t.reason_code, t.reason,"
+            " t.row_count, t.kg_at_risk FROM pg_temp.decided t JOIN decisions d"
+            " ON d.organization_id = :organization_id AND d.file_id = :file_id"
+            " AND d.activity_key = t.activity_key WHERE t.outcome <> 'matched'"
+            " ON CONFLICT (organization_id, decision_id) DO UPDATE SET"
+            " reason_code = excluded.reason_code, reason = excluded.reason,"
+            " row_count = excluded.row_count, kg_at_risk = excluded.kg_at_risk"
+        ),
+        where,
+    )
+
+
+def decision_row(decided: DecidedActivity) -> tuple[Any, ...]:
+    """Return one row of the temporary table `decided`."""
+    query, decision = decided.query, decided.decision
+    reason = decision.reasons[0] if decision.reasons else Reason("low_confidence", "")
+    return (
+        uuid7(),
+        uuid7(),
+        query.key,
+        Jsonb(asdict(query)),
+        decided.row_count,
+        decided.volume_total,
+        decision.outcome.value,
+        decision.method.value,
+        decision.factor_id,
+        decision.confidence,
+        Jsonb([{**asdict(c), "factor_id": str(c.factor_id)} for c in decision.candidates]),
+        Jsonb([asdict(r) for r in decision.reasons]),
+        Jsonb([asdict(f) for f in decision.fallbacks]),
+        decided.kg_at_risk,
+        reason.code,
+        reason.sentence,
+    )
+
+
+def decisions_of(
+    session: Session, organization_id: UUID, file_id: UUID, keys: Iterable[str]
+) -> dict[str, StoredDecision]:
+    """Return the stored decisions of a file's activities by key."""
+    rows = session.execute(
+        text(
+            "SELECT id, activity_key, outcome, method, emission_factor_id, confidence, candidates,"
+            " reasons, fallbacks FROM decisions WHERE organization_id = :organization_id"
+            " AND file_id = :file_id AND activity_key = ANY(:keys)"
+        ),
+        {"organization_id": organization_id, "file_id": file_id, "keys": sorted(set(keys))},
+    )
+    return {row.activity_key: StoredDecision(row.id, decision_of(row)) for row in rows}
+
+
+def decision_of(row: Any) -> Decision:
+    """Return the decision of a row of `decisions`."""
+    return Decision(
+        activity_key=row.activity_key,
+        outcome=Outcome(row.outcome),
+        method=Method(row.method),
+        factor_id=row.emission_factor_id,
+        confidence=row.confidence,
+        candidates=tuple(
+            Candidate(**{**c, "factor_id": UUID(c["factor_id"])}) for c in row.candidates
+        ),
+        reasons=tuple(Reason(**r) for r in row.reasons),
+        fallbacks=tuple(Fallback(**f) for f in row.fallbacks),
+    )
+
+
+EMISSION_COLUMNS = (
+    ("id", "uuid"),
+    ("decision_id", "uuid"),
+    ("sheet", "text"),
+    ("row_number", "integer"),
+    ("column_number", "integer"),
+    ("activity_name", "text"),
+    ("activity_type", "text"),
+    ("activity_description", "text"),
+    ("unit", "text"),
+    ("volume", "double precision"),
+    ("region", "text"),
+    ("activity_on", "date"),
+    ("activity_year", "integer"),
+    ("emission_factor_id", "uuid"),
+    ("calculated_emission", "double precision"),
+    ("confidence_score", "double precision"),
+    ("scope", "smallint"),
+    ("scope3_category", "smallint"),
+    ("category", "text"),
+    ("biogenic", "boolean"),
+    ("calculation_method", "text"),
+    ("calculation", "jsonb"),
+)
+
+
+def insert_emissions(
+    session: Session,
+    organization_id: UUID,
+    file_id: UUID,
+    *,
+    project_id: UUID | None,
+    search_language: str,
+    rows: Iterable[EmissionRow],
+) -> int:
+    """Store calculated rows on their natural key (file, sheet, row, column); return how many."""
+    names = ", ".join(name for name, _ in EMISSION_COLUMNS)
+    keys = ("id", "sheet", "row_number", "column_number")
+    changes = ", ".join(f"{n} = excluded.{n}" for n, _ in EMISSION_COLUMNS if n not in keys)
+    copy_to_temporary(session, "calculated", EMISSION_COLUMNS, (emission_row(r) for r in rows))
+    stored = session.execute(
+        text(
+            f"WITH stored AS (INSERT INTO emissions (organization_id, file_id, project_id,"
+            f" search_language, {names}) SELECT :organization_id, :file_id, :project_id,"
+            f" CAST(:search_language AS regconfig), {names} FROM pg_temp.calculated"
+            f" ON CONFLICT (organization_id, file_id, sheet, row_number, column_number)"
+            f" DO UPDATE SET {changes} RETURNING 1) SELECT count(*) FROM stored"
+        ),
+        {
+            "organization_id": organization_id,
+            "file_id": file_id,
+            "project_id": project_id,
+            "search_language": search_language,
+        },
+    )
+    return int(stored.scalar_one())
+
+
+def emission_row(emission: EmissionRow) -> tuple[Any, ...]:
+    """Return one row of EMISSION_COLUMNS."""
+    row = emission.row
+    on: dt.date | None = row.activity_on
+    return (
+        uuid7(),
+        emission.decision_id,
+        row.sheet,
+        row.row_number,
+        row.column_number,
+        row.activity_name,
+        row.activity_type,
+        row.activity_description,
+        row.unit,
+        row.volume,
+        row.region,
+        on,
+        row.year,
+        emission.emission_factor_id,
+        emission.emission_kg,
+        emission.confidence,
+        emission.scope,
+        emission.scope3_category,
+        emission.category,
+        emission.biogenic,
+        emission.method,
+        Jsonb(emission.calculation),
+    )

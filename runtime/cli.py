@@ -1,0 +1,115 @@
+"""The command line: `python -m runtime …`, installed as `tonnage`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from core.errors import TonnageError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        return int(options.run(options) or 0)
+    except TonnageError as error:
+        print(f"tonnage: {error.message}", file=sys.stderr)
+        return 1
+    except ValidationError as error:
+        print("tonnage: the settings are not right:", file=sys.stderr)
+        for fault in error.errors(include_input=False, include_url=False):
+            name = "_".join(map(str, fault["loc"])).upper()
+            print(f"  TONNAGE_{name}: {fault['msg']}", file=sys.stderr)
+        return 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the parser; every command names the function that runs it."""
+    root = argparse.ArgumentParser(prog="tonnage", description=__doc__)
+    commands = root.add_subparsers(required=True, metavar="COMMAND")
+    dev = commands.add_parser("dev", help="run the whole development stack until Ctrl-C")
+    dev.add_argument("--state", type=Path, default=Path(".tonnage"))
+    dev.set_defaults(run=run_dev)
+    demo = commands.add_parser("demo", help="upload a workbook and explain its footprint")
+    demo.add_argument("--state", type=Path, default=Path(".tonnage"))
+    demo.add_argument("--file", type=Path, default=None, help="your own CSV or XLSX instead")
+    demo.set_defaults(run=run_demo)
+    worker = commands.add_parser("worker", help="work on one task queue")
+    worker.add_argument("queue", choices=("pipeline", "ai-matching", "reports"))
+    worker.set_defaults(run=run_worker)
+    migrate = commands.add_parser("migrate", help="bring the database to the newest schema")
+    migrate.set_defaults(run=run_migrate)
+    return root
+
+
+def run_dev(options: argparse.Namespace) -> int:
+    """Run the stack and show where everything is."""
+    from rich.console import Console
+    from rich.panel import Panel
+
+    from runtime.dev import DevStack, running_stack, stop_on_signals
+
+    console = Console()
+    if running := running_stack(options.state):
+        console.print(f"A stack runs here already (pid {running.pid}): {running.api_url}/docs")
+        return 1
+    started = time.monotonic()
+    with stop_on_signals() as stopped:
+        with DevStack(options.state, lambda step: console.print(f"  starting {step} …")) as stack:
+            where = stack.addresses
+            assert where is not None
+            console.print(
+                Panel.fit(
+                    f"API            {where.api_url}/docs\n"
+                    f"Temporal UI    {where.temporal_ui_url}\n"
+                    f"Login          {where.email}  /  {where.password}\n"
+                    f"Logs           {options.state}/logs",
+                    title=f"tonnage is up ({time.monotonic() - started:.0f} s); Ctrl-C stops it",
+                )
+            )
+            while not stopped():
+                stack.tend()
+                time.sleep(0.3)
+            console.print("stopping …")
+    return 0
+
+
+def run_demo(options: argparse.Namespace) -> int:
+    """Run the demo."""
+    from runtime.demo import run
+
+    return run(options.state, options.file)
+
+
+def run_worker(options: argparse.Namespace) -> int:
+    """Run one worker process, configured by the environment."""
+    from runtime import worker
+    from runtime.settings import Settings
+
+    asyncio.run(worker.run(options.queue, Settings()))
+    return 0
+
+
+def run_migrate(_: argparse.Namespace) -> int:
+    """Migrate the database that TONNAGE_DATABASE_URL names."""
+    from db.engine import make_engine
+    from runtime import migrate
+    from runtime.settings import DatabaseRole, Settings
+
+    engine = make_engine(Settings().database_url_for(DatabaseRole.ADMIN))
+    with engine.connect() as connection:
+        migrate.upgrade(connection)
+    engine.dispose()
+    print("the schema is up to date")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

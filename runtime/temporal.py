@@ -1,0 +1,159 @@
+"""The connection to Temporal, and the file pipeline as the API sees it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.common import (
+    Priority,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError
+
+from core.contracts import (
+    PROCESS_FILE,
+    STATUS_QUERY,
+    FileProgress,
+    FileRef,
+    ProcessFileInput,
+    Stage,
+    workflow_id,
+)
+from core.errors import Unavailable
+from core.ports import PendingAttempt
+from runtime.settings import Settings
+from workflows import options
+
+log = logging.getLogger(__name__)
+
+RPC_TIMEOUT = timedelta(seconds=3)
+# An unanswered query hangs for half a minute; the row knows nearly as much.
+QUERY_TIMEOUT = timedelta(seconds=1)
+
+STAGE_OF_ACTIVITY = {
+    options.SCAN_FILE.name: Stage.SCAN,
+    options.PARSE_FILE.name: Stage.PARSE,
+    options.VALIDATE_PART.name: Stage.VALIDATE,
+    options.COLLECT_ACTIVITIES.name: Stage.MATCH,
+    options.MATCH_BATCH.name: Stage.MATCH,
+    options.CALCULATE_PART.name: Stage.CALCULATE,
+    options.FINISH_FILE.name: Stage.FINISH,
+    options.FAIL_FILE.name: Stage.FINISH,
+}
+
+
+async def connect(settings: Settings, *, lazy: bool = False) -> Client:
+    """Connect to Temporal: TONNAGE_TEMPORAL_ADDRESS, else TEMPORAL_* and its TOML profile."""
+    if settings.temporal_address:
+        return await Client.connect(
+            settings.temporal_address,
+            namespace=settings.temporal_namespace,
+            data_converter=pydantic_data_converter,
+            lazy=lazy,
+        )
+    config = ClientConfig.load_client_connect_config()
+    config.setdefault("namespace", settings.temporal_namespace)
+    return await Client.connect(**config, data_converter=pydantic_data_converter, lazy=lazy)
+
+
+class TemporalPipeline:
+    """core.ports.Pipeline over a Temporal client. The client may be lazy: nothing here connects
+    before it is used, so the API starts while Temporal is away."""
+
+    def __init__(self, client: Client, *, match_batch_size: int) -> None:
+        self.client = client
+        self.match_batch_size = match_batch_size
+
+    async def start_file(
+        self, ref: FileRef, *, filename_summary: str, organization_name: str
+    ) -> str:
+        """Start the workflow of a file; started already is as good. Raises Unavailable.
+
+        REJECT_DUPLICATE with USE_EXISTING: a running one is joined, a closed one is refused, so
+        repeating this is always safe.
+        """
+        job_id = workflow_id(ref.file_id)
+        request = ProcessFileInput(**ref.model_dump(), match_batch_size=self.match_batch_size)
+        try:
+            await self.client.start_workflow(
+                PROCESS_FILE,
+                request,
+                id=job_id,
+                task_queue=options.PIPELINE_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                # Inherited by every activity: a small tenant is not stuck behind a big one.
+                priority=Priority(fairness_key=str(ref.organization_id)),
+                search_attributes=TypedSearchAttributes(
+                    [
+                        SearchAttributePair(options.ORGANIZATION_ID, str(ref.organization_id)),
+                        SearchAttributePair(options.FILE_ID, str(ref.file_id)),
+                        SearchAttributePair(options.STAGE, "queued"),
+                    ]
+                ),
+                static_summary=f"{filename_summary} ({organization_name})"[:200],
+                static_details=f"File `{ref.file_id}` of organization `{ref.organization_id}`",
+                rpc_timeout=RPC_TIMEOUT,
+            )
+        except WorkflowAlreadyStartedError:
+            pass
+        except (RPCError, RuntimeError) as error:  # RuntimeError: a lazy client cannot connect
+            raise Unavailable("Temporal is away; the upload is kept and started later") from error
+        return job_id
+
+    async def file_progress(self, ref: FileRef) -> FileProgress | None:
+        """Ask the workflow how far it is; None when it does not answer within a second."""
+        handle = self.client.get_workflow_handle(workflow_id(ref.file_id))
+        try:
+            progress: FileProgress = await handle.query(
+                STATUS_QUERY, result_type=FileProgress, rpc_timeout=QUERY_TIMEOUT
+            )
+        except Exception as error:
+            # Whatever it is (no worker, no server, a workflow of another version), the answer
+            # comes from the row; only the kind is logged.
+            log.info("status query unanswered: %s", type(error).__name__)
+            return None
+        return progress
+
+    async def attempts(self, ref: FileRef) -> Sequence[PendingAttempt]:
+        """Return the activities that are being retried; empty when unknown."""
+        handle = self.client.get_workflow_handle(workflow_id(ref.file_id))
+        try:
+            description = await handle.describe(rpc_timeout=QUERY_TIMEOUT)
+        except (RPCError, RuntimeError):
+            return ()
+        pending = description.raw_description.pending_activities
+        return [
+            PendingAttempt(
+                stage=STAGE_OF_ACTIVITY.get(p.activity_type.name),
+                attempt=p.attempt,
+                last_error=p.last_failure.message or None,
+                next_try_at=(
+                    p.next_attempt_schedule_time.ToDatetime(tzinfo=dt.UTC)
+                    if p.HasField("next_attempt_schedule_time")
+                    else None
+                ),
+            )
+            for p in pending
+            if p.attempt > 1
+        ]
+
+    async def ready(self) -> bool:
+        """Tell whether Temporal answers."""
+        try:
+            return await self.client.service_client.check_health(timeout=QUERY_TIMEOUT)
+        except (RPCError, RuntimeError):
+            return False
+
+    async def close(self) -> None:
+        """Let go of the client; the SDK closes its connection with the last reference."""

@@ -1,0 +1,218 @@
+"""One worker process: a task queue with the activities that belong to it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ExecuteActivityInput,
+    FixedSizeSlotSupplier,
+    Interceptor,
+    SlotSupplier,
+    Worker,
+    WorkerTuner,
+)
+
+from activities.failures import sanitized
+from runtime import logging as logs
+from runtime import temporal
+from runtime.settings import DatabaseRole, Settings
+from runtime.slots import DeploymentSlots
+from runtime.wiring import make_role_engine, make_scanner, make_storage
+from workflows import options
+from workflows.process_file import ProcessFile
+from workflows.sweep_uploads import SweepUploads
+
+log = logging.getLogger(__name__)
+
+PIPELINE_SLOTS = 8
+REPORT_SLOTS = 2
+# An AI call may take ten minutes and is paid for: let it finish. Other stages resume cheaply.
+GRACE = {
+    options.PIPELINE_QUEUE: timedelta(seconds=30),
+    options.MATCHING_QUEUE: timedelta(minutes=11),
+    options.REPORTS_QUEUE: timedelta(seconds=30),
+}
+
+
+class SanitizeFailures(Interceptor):
+    """Keeps customer data out of Temporal's histories; see activities.failures."""
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        """Wrap every activity."""
+        return _Sanitizer(next)
+
+
+class _Sanitizer(ActivityInboundInterceptor):
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        try:
+            return await super().execute_activity(input)
+        except Exception as error:
+            shown = sanitized(error)
+            if shown is error:
+                raise
+            log.warning("activity failed", exc_info=error)
+            raise shown from None
+
+
+def activities_of(
+    queue: str, settings: Settings, client: Client
+) -> tuple[Sequence[Callable[..., Any]], Callable[[], None]]:
+    """Build the activities of `queue`; return them and what closes their connections.
+
+    Imported here and not above: the matching worker alone loads the embedding model.
+    """
+    if queue == options.PIPELINE_QUEUE:
+        return _pipeline_activities(settings, client)
+    if queue == options.MATCHING_QUEUE:
+        return _matching_activities(settings)
+    raise ValueError(f"no such task queue: {queue}")
+
+
+def _pipeline_activities(
+    settings: Settings, client: Client
+) -> tuple[Sequence[Callable[..., Any]], Callable[[], None]]:
+    from activities.calculate import CalculatePart
+    from activities.parse import ParseFile
+    from activities.scan import ScanFile
+    from activities.status import FileStatusKeeper
+    from activities.sweep import SweepOrphans
+    from activities.validate import ValidatePart
+    from runtime.adapters.rates_ecb import EcbRates
+    from runtime.parse_child import limited_parser
+
+    engine = make_role_engine(
+        settings, DatabaseRole.WORKER, "tonnage-pipeline", pool_size=PIPELINE_SLOTS + 2
+    )
+    platform = make_role_engine(settings, DatabaseRole.PLATFORM, "tonnage-sweep", pool_size=2)
+    storage = make_storage(settings)
+    work_dir = settings.work_dir
+    status = FileStatusKeeper(engine, storage)
+    validate = ValidatePart(engine, storage)
+    sweep = SweepOrphans(
+        platform, temporal.TemporalPipeline(client, match_batch_size=settings.match_batch_size)
+    )
+    scan = ScanFile(
+        engine,
+        storage,
+        make_scanner(settings),
+        scanner_required=settings.scan_mode == "required",
+        work_dir=work_dir,
+    )
+    parse = ParseFile(engine, storage, limited_parser(settings), work_dir=work_dir)
+
+    def close() -> None:
+        engine.dispose()
+        platform.dispose()
+
+    return (
+        scan.scan_file,
+        parse.parse_file,
+        validate.validate_part,
+        validate.collect_activities,
+        CalculatePart(engine, storage, EcbRates()).calculate_part,
+        status.record_progress,
+        status.finish_file,
+        status.fail_file,
+        sweep.start_orphans,
+    ), close
+
+
+def _matching_activities(
+    settings: Settings,
+) -> tuple[Sequence[Callable[..., Any]], Callable[[], None]]:
+    from activities.match import MatchBatch
+    from runtime.adapters.rates_ecb import EcbRates
+    from runtime.matchers import LibraryMatchers
+
+    engine = make_role_engine(
+        settings, DatabaseRole.WORKER, "tonnage-matching", pool_size=settings.ai_slots + 2
+    )
+    matchers = LibraryMatchers(engine, settings)
+    match = MatchBatch(engine, make_storage(settings), matchers, EcbRates())
+    return (match.match_batch,), engine.dispose
+
+
+def make_worker(
+    queue: str, client: Client, settings: Settings
+) -> tuple[Worker, Callable[[], None]]:
+    """Build the worker of `queue`; return it and what closes its collaborators."""
+    activities, close = activities_of(queue, settings, client)
+    slots: SlotSupplier = FixedSizeSlotSupplier(
+        PIPELINE_SLOTS if queue == options.PIPELINE_QUEUE else REPORT_SLOTS
+    )
+    deployment_slots: DeploymentSlots | None = None
+    if queue == options.MATCHING_QUEUE:
+        url = settings.database_url_for(DatabaseRole.WORKER).replace("+psycopg", "")
+        slots = deployment_slots = DeploymentSlots(url, settings.ai_slots)
+    threads = ThreadPoolExecutor(max_workers=max(PIPELINE_SLOTS, settings.ai_slots) + 10)
+    worker = Worker(
+        client,
+        task_queue=queue,
+        workflows=(ProcessFile, SweepUploads) if queue == options.PIPELINE_QUEUE else (),
+        activities=activities,
+        activity_executor=threads,
+        interceptors=(SanitizeFailures(),),
+        tuner=WorkerTuner.create_composite(
+            workflow_supplier=FixedSizeSlotSupplier(100),
+            activity_supplier=slots,
+            local_activity_supplier=FixedSizeSlotSupplier(10),
+            nexus_supplier=FixedSizeSlotSupplier(1),
+        ),
+        graceful_shutdown_timeout=GRACE[queue],
+    )
+
+    def close_all() -> None:
+        close()
+        threads.shutdown(wait=False)
+        if deployment_slots:
+            deployment_slots.close()
+
+    return worker, close_all
+
+
+async def run(queue: str, settings: Settings) -> None:
+    """Work on `queue` until SIGTERM or SIGINT, then let running activities finish."""
+    logs.configure(as_json=settings.log_json, level=settings.log_level)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    client = await connect_patiently(settings, stop)
+    if client is None:
+        return
+    worker, close = make_worker(queue, client, settings)
+    if queue == options.PIPELINE_QUEUE:
+        from runtime.schedules import ensure_schedules
+
+        await ensure_schedules(client)
+    async with worker:
+        log.info("worker is ready on task queue %s", queue)
+        await stop.wait()
+    close()
+    # The SDK may abort the interpreter when it exits right after its runtime stopped
+    # (temporalio/sdk-python issue 300); a short wait makes that go away.
+    await asyncio.sleep(0.3)
+
+
+async def connect_patiently(settings: Settings, stop: asyncio.Event) -> Client | None:
+    """Connect to Temporal, waiting for it as long as it takes; None when told to stop."""
+    delay_s = 0.5
+    while not stop.is_set():
+        try:
+            return await temporal.connect(settings)
+        except RuntimeError:
+            log.warning("Temporal is away; trying again in %.1f s", delay_s)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), delay_s)
+        delay_s = min(delay_s * 2, 15)
+    return None
