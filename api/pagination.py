@@ -31,7 +31,7 @@ class Binding:
 
     def digest(self, sort: Sort) -> str:
         """Return a fingerprint of list, owner, filter and sort."""
-        # a filter's repr names every field with its value, and a Reach sorts its projects
+        # a filter's repr names every field with its value
         parts = [self.list_name, str(self.owner), repr(self.filters), sort.name, sort.descending]
         text = json.dumps(parts)
         return hashlib.sha256(text.encode()).hexdigest()

@@ -38,7 +38,7 @@ def list_reviews(
     response: Response,
 ) -> ReviewList:
     """List activities without a sure factor, most kg CO2e at risk first, with candidates."""
-    binding = Binding("reviews", who.organization_id, (who.reach, wanted))
+    binding = Binding("reviews", who.organization_id, (who.reach.key(), wanted))
     asked = paging.request(services.cursors, queries.BY_RISK, binding)
     scope = (session, who.organization_id, who.reach, wanted)
     page = queries.list_reviews(*scope, asked)

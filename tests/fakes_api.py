@@ -1,0 +1,45 @@
+"""A pipeline that the tests play: no server, the answers are what the test says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from core.contracts import FileProgress, FileRef, workflow_id
+from core.errors import Unavailable
+from core.ports import PendingAttempt
+
+
+@dataclass
+class FakePipeline:
+    """Remembers what was started; answers with `progress` one after the other."""
+
+    away: bool = False
+    started: list[FileRef] = field(default_factory=list)
+    progress: list[FileProgress] = field(default_factory=list)
+    retrying: list[PendingAttempt] = field(default_factory=list)
+    closed: bool = False
+
+    async def start_file(
+        self, ref: FileRef, *, filename_summary: str, organization_name: str
+    ) -> str:
+        if self.away:
+            raise Unavailable
+        self.started.append(ref)
+        return workflow_id(ref.file_id)
+
+    async def file_progress(self, ref: FileRef) -> FileProgress | None:
+        if self.away or not self.progress:
+            return None
+        return self.progress.pop(0) if len(self.progress) > 1 else self.progress[0]
+
+    async def attempts(self, ref: FileRef) -> Sequence[PendingAttempt]:
+        if self.away:
+            raise Unavailable
+        return tuple(self.retrying)
+
+    async def ready(self) -> bool:
+        return not self.away
+
+    async def close(self) -> None:
+        self.closed = True
