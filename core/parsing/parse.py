@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import re
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Literal
 
-from core import dates, numbers
 from core.errors import FileRejected
+from core.money import currency_in
 from core.parsing.columns import assign, mapped_columns
 from core.parsing.delimited import read_rows
+from core.parsing.evidence import Evidence
 from core.parsing.headings import read_heading
 from core.parsing.parts import PartWriter
 from core.parsing.report import ColumnReport, ParseOptions, ParseReport, RowKind, TableReport
@@ -28,11 +29,8 @@ from core.parsing.tables import (
 )
 from core.parsing.workbook import Workbook
 from core.records import Field
-from core.regions import holds_us_states
 
 _SAMPLE_ROWS = 1_000  # below the header, to judge columns by
-_NUMBER_FIELDS = (Field.VOLUME, Field.AMOUNT)
-_REGION_VALUES = 1_000  # distinct ones, to tell states from countries
 
 
 def parse_file(source: Path, out_dir: Path, options: ParseOptions) -> ParseReport:
@@ -58,7 +56,9 @@ def parse_file(source: Path, out_dir: Path, options: ParseOptions) -> ParseRepor
         encoding = detect_encoding(source)
         dialect = detect_dialect(source, encoding)
         delimiter = dialect.delimiter
-        tables = [_Sheet("", options, writer, notes).parse(read_rows(source, encoding, dialect))]
+        tables = [
+            _SheetParser("", options, writer, notes).parse(read_rows(source, encoding, dialect))
+        ]
     _check_mapping(tables, options)
     parts = writer.finish()
     return ParseReport(
@@ -84,7 +84,7 @@ def _parse_workbook(
     for name in book.sheet_names:
         sheet, rows = book.open_sheet(name)
         try:
-            tables.append(_Sheet(name, options, writer, notes, sheet.merges).parse(rows))
+            tables.append(_SheetParser(name, options, writer, notes, sheet.merges).parse(rows))
         except FileRejected as error:
             if error.code not in ("no_header", "no_quantity_column", "no_rows"):
                 raise
@@ -119,7 +119,7 @@ def _check_mapping(tables: Sequence[TableReport], options: ParseOptions) -> None
             )
 
 
-class _Sheet:
+class _SheetParser:
     """One sheet on its way: finds the table, then streams its rows to the writer."""
 
     def __init__(
@@ -135,9 +135,6 @@ class _Sheet:
         self._writer = writer
         self._notes = notes
         self._merges = merges
-        self._decimals: dict[Field, Counter[numbers.Convention]] = {}
-        self._orders: Counter[dates.DateOrder] = Counter()
-        self._regions: set[str] = set()
         self._rows = 0
 
     def parse(self, rows: Iterator[Row]) -> TableReport:
@@ -183,9 +180,7 @@ class _Sheet:
         self, rows: Iterator[Row], classifier: RowClassifier, fields: dict[Field, int]
     ) -> None:
         self._writer.begin(self._name, fields)
-        watched = [(f, fields[f], self._decimals.setdefault(f, Counter()))
-                   for f in _NUMBER_FIELDS if f in fields]  # fmt: skip
-        date_at, region_at = fields.get(Field.DATE), fields.get(Field.REGION)
+        evidence = self._evidence = Evidence(fields, self._options.region)
         blanks: list[int] = []
         add, data, blank = self._writer.add, RowKind.DATA, RowKind.BLANK
         for row in rows:
@@ -200,44 +195,18 @@ class _Sheet:
             self._rows += 1 + len(blanks)
             blanks.clear()
             add(row, kind)
-            if kind is not data:
-                continue
-            cells = row.cells
-            width = len(cells)
-            for _, index, seen in watched:
-                if index < width and index not in row.typed:
-                    proof = numbers.evidence(cells[index])
-                    if proof:
-                        seen[proof] += 1
-            if date_at is not None and date_at < width:
-                order = dates.evidence(cells[date_at])
-                if order:
-                    self._orders[order] += 1
-            if region_at is not None and region_at < width:
-                if len(self._regions) < _REGION_VALUES:
-                    self._regions.add(cells[region_at])
+            if kind is data:
+                evidence.see(row)
 
     def _report(
         self, head: Sequence[Row], header: Header, columns: tuple[ColumnReport, ...]
     ) -> TableReport:
-        options = self._options
-        unit, unit_why, currency, currency_why = _whole_column(columns, header, options)
-        # The region of the upload stands for all rows only where no row has its own.
-        has_region = any(column.field is Field.REGION for column in columns)
-        region = None if has_region else options.region
-        decimals = {
-            field: numbers.convention_of(seen, region=region)
-            for field, seen in self._decimals.items()
-        }
-        if options.decimal_separator:
-            forced = (numbers.Convention.POINT if options.decimal_separator == "."
-                      else numbers.Convention.COMMA)  # fmt: skip
-            decimals = dict.fromkeys(decimals, forced)
-        order = dates.order_of(self._orders, region=region)
-        if options.date_order:
-            order = (dates.DateOrder.DAY_FIRST if options.date_order == "dmy"
-                     else dates.DateOrder.MONTH_FIRST)  # fmt: skip
+        options, evidence = self._options, self._evidence
         above = head[: header.at]
+        unit, unit_why, currency, currency_why = _whole_column(columns, header, options)
+        if currency is None:
+            currency = _currency_above(above, options.region)
+            currency_why = "stated above the table" if currency else None
         return TableReport(
             sheet=self._name,
             header_row=head[header.at + header.lines - 1].number,
@@ -248,11 +217,28 @@ class _Sheet:
             unit_why=unit_why,
             currency_text=currency,
             currency_why=currency_why,
-            decimals=decimals,
-            dates={Field.DATE: order},
-            us_states=holds_us_states(self._regions),
+            decimals=evidence.decimals(options),
+            date_order=evidence.date_order(options),
+            us_states=evidence.us_states(),
             rows=self._rows,
         )
+
+
+_MONEY_LINE = re.compile(
+    r"amount|value|figure|currency|spend|betr[aä]g|werte|w[aä]hrung|montant|devise|importe|moneda",
+    re.IGNORECASE,
+)
+
+
+def _currency_above(above: Sequence[Row], region: str | None) -> str | None:
+    """Return the one currency that lines such as "All amounts in EUR" name above a table."""
+    found = set()
+    for row in above:
+        text = " ".join(row.cells)
+        if _MONEY_LINE.search(text):
+            currency = currency_in(text, region=region)
+            found |= {currency} if isinstance(currency, str) else set()
+    return found.pop() if len(found) == 1 else None
 
 
 def _whole_column(

@@ -111,8 +111,9 @@ class TableReport(_Frozen):
     unit_why: str | None = None
     currency_text: str | None = None
     currency_why: str | None = None
-    decimals: dict[Field, Convention] = Default(default_factory=dict)
-    dates: dict[Field, DateOrder] = Default(default_factory=dict)
+    # column of numbers → usual convention of a row's region → convention that was decided
+    decimals: dict[Field, dict[Convention, Convention]] = Default(default_factory=dict)
+    date_order: DateOrder = DateOrder.BY_REGION
     us_states: bool = False
     rows: int = 0
     hidden_rows: int = 0
