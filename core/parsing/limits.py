@@ -27,3 +27,4 @@ FIELD_CHARACTERS = 1_000_000  # a longer field is a quote that is never closed
 CELL_CHARACTERS = 32_767  # what a spreadsheet cell can hold; the row is rejected beyond
 FILE_ROWS = 5_000_000
 PART_ROWS = 50_000
+PART_CHARACTERS = 32_000_000  # in memory before a part is written: 50,000 rows of 640 characters

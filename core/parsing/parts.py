@@ -19,7 +19,10 @@ _KEPT_CHARACTERS = 200  # of a cell that is too large
 
 
 class PartWriter:
-    """Collects rows and writes part-00000.parquet, part-00001.parquet, … of equal size."""
+    """Collects rows and writes part-00000.parquet, part-00001.parquet and so on.
+
+    A part ends at `rows_per_part`, or earlier where its texts grow large.
+    """
 
     def __init__(self, out_dir: Path, *, rows_per_part: int, max_rows: int) -> None:
         self._out_dir = out_dir
@@ -35,6 +38,7 @@ class PartWriter:
         self._sheet = ""
         self._fields: Mapping[Field, int] = {}
         self._room = rows_per_part
+        self._room_characters = limits.PART_CHARACTERS
 
     def begin(self, sheet: str, fields: Mapping[Field, int]) -> None:
         """Start the rows of another table; `fields` says which column holds what."""
@@ -46,7 +50,8 @@ class PartWriter:
         self._batch.append(row)
         self._batch_kinds.append(kind)
         self._room -= 1
-        if not self._room:
+        self._room_characters -= sum(map(len, row.cells))
+        if not self._room or self._room_characters <= 0:
             self._flush()
 
     def finish(self) -> tuple[PartReport, ...]:
@@ -97,7 +102,7 @@ class PartWriter:
 
     def _flush(self) -> None:
         self._seal()
-        self._room = self._rows_per_part
+        self._room, self._room_characters = self._rows_per_part, limits.PART_CHARACTERS
         if not self._pending:
             return
         name = f"part-{len(self.parts):05d}.parquet"
