@@ -16,16 +16,16 @@ from sqlmodel import Session
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from fakes_api import FakePipeline  # noqa: E402
+from fakes_api import FakePipeline
 
-from api.app import create_app  # noqa: E402
-from core.permissions import Role  # noqa: E402
-from db.ids import uuid7  # noqa: E402
-from db.models import Decision, Emission, EmissionFactor, File, Review, RowIssue  # noqa: E402
-from db.queries import organizations  # noqa: E402
-from runtime.adapters.storage_local import LocalStorage  # noqa: E402
-from runtime.passwords import Passwords  # noqa: E402
-from runtime.settings import Settings  # noqa: E402
+from api.app import create_app
+from core.permissions import Role
+from db.ids import uuid7
+from db.models import Decision, Emission, EmissionFactor, File, Review, RowIssue
+from db.queries import organizations
+from runtime.adapters.storage_local import LocalStorage
+from runtime.passwords import Passwords
+from runtime.settings import Settings
 
 PASSWORD = "a pass phrase of several words"
 
