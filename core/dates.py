@@ -80,7 +80,7 @@ _ISO = re.compile(r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})")
 _COMPACT = re.compile(r"((?:19|20)\d{2})(0[1-9]|1[0-2])([0-2]\d|3[01])?")
 _NUMERIC = re.compile(r"(\d{1,2})([-/. ])\s?(\d{1,2})\2\s?(\d{4}|\d{2})")
 _NAMED = (
-    re.compile(rf"{_DAY}[\s\-/]*(?:of|de)?[\s\-/]*{_NAME}[\s\-/,]*(?:de|del)?[\s\-/]*{_YEAR}"),
+    re.compile(rf"{_DAY}[\s\-/]*(?:(?:of|de)\s+)?{_NAME}[\s\-/,]*(?:de|del)?[\s\-/]*{_YEAR}"),
     re.compile(rf"{_NAME}\s*{_DAY},?\s+(?P<year>\d{{4}})"),
     re.compile(rf"(?P<year>\d{{4}})[\s\-/]+{_NAME}[\s\-/]+{_DAY}"),
 )

@@ -263,7 +263,7 @@ def test_every_form_leads_to_a_defined_unit() -> None:
     assert set(FORMS) <= set(_DEFINITIONS)
 
 
-CODES = st.sampled_from(sorted(_DEFINITIONS) + ["EUR", "kEUR", "USD"])
+CODES = st.sampled_from([*sorted(_DEFINITIONS), "EUR", "kEUR", "USD"])
 
 
 @given(CODES, CODES, st.floats(1e-6, 1e9))
