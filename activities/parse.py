@@ -51,14 +51,13 @@ class ParseFile:
         attempt = activity.info().attempt
         with tenant_session(self.engine, ref.organization_id) as session:
             file = pipeline.get_file(session, ref.organization_id, ref.file_id)
-            organization = pipeline.get_organization(session, ref.organization_id)
         try:
             with scratch(self.work_dir) as directory:
                 key = upload_key(ref.organization_id, ref.file_id)
                 source = fetch(self.storage, key, directory / "upload")
                 options = ParseOptions.from_upload(
                     filename=file.filename,
-                    region=file.region or organization.country,
+                    region=file.region,
                     reporting_year=file.reporting_year,
                     mapping=file.mapping,
                 )

@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 PIPELINE_SLOTS = 8
 REPORT_SLOTS = 2
+HEARTBEAT_EVERY = timedelta(seconds=3)
 # An AI call may take ten minutes and is paid for: let it finish. Other stages resume cheaply.
 GRACE = {
     options.PIPELINE_QUEUE: timedelta(seconds=30),
@@ -169,6 +170,9 @@ def make_worker(
             nexus_supplier=FixedSizeSlotSupplier(1),
         ),
         graceful_shutdown_timeout=GRACE[queue],
+        # A cancellation is learned from the answer to a heartbeat, and those are held back to
+        # 0.8 of the heartbeat timeout: 48 s for a matching batch, measured.
+        max_heartbeat_throttle_interval=HEARTBEAT_EVERY,
     )
 
     def close_all() -> None:

@@ -1,0 +1,135 @@
+"""Match: one batch of distinct activities to emission factors, on the queue of ten slots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+from uuid import UUID
+
+from sqlalchemy import Engine
+from temporalio import activity
+
+from activities.heartbeat import beating
+from activities.objects import read_table
+from core.calculation import Held, calculate
+from core.contracts import BatchRef, MatchResult
+from core.distinct import DistinctActivity, read_activities
+from core.keys import activities_key
+from core.ports import ExchangeRates, Storage
+from core.records import (
+    ActivityQuery,
+    ActivityRow,
+    Decision,
+    EmissionFactor,
+    Outcome,
+    Thresholds,
+)
+from db.engine import tenant_session
+from db.queries import pipeline, results
+
+
+class Matcher(Protocol):
+    """Decides on factors; knows every factor that it may name."""
+
+    factors: Mapping[UUID, EmissionFactor]
+
+    def match(
+        self, queries: Sequence[ActivityQuery], thresholds: Thresholds
+    ) -> Sequence[Decision]:
+        """Return one decision for each query, in order."""
+
+
+class MatcherSource(Protocol):
+    """Gives each organization the matcher over its own and its pinned releases' factors."""
+
+    def matcher_for(self, organization_id: UUID) -> Matcher:
+        """Return the organization's matcher; building one may take a while."""
+
+
+class MatchBatch:
+    """Decides a batch and stores it on its natural key: a retry costs nothing twice."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        storage: Storage,
+        matchers: MatcherSource,
+        rates: ExchangeRates,
+    ) -> None:
+        self.engine = engine
+        self.storage = storage
+        self.matchers = matchers
+        self.rates = rates
+
+    @activity.defn(name="match_batch")
+    def match_batch(self, ref: BatchRef) -> MatchResult:
+        """Decide activities [offset, offset + size) of the file's list."""
+        organization_id, file_id = ref.organization_id, ref.file_id
+        with beating():
+            with tenant_session(self.engine, organization_id) as session:
+                pipeline.get_file(session, organization_id, file_id)
+                organization = pipeline.get_organization(session, organization_id)
+            table = read_table(self.storage, activities_key(organization_id, file_id))
+            batch = list(read_activities(table.slice(ref.offset, ref.size)))
+            matcher = self.matchers.matcher_for(organization_id)
+            decisions = matcher.match([a.query for a in batch], organization.thresholds)
+            decided = [
+                self.weigh(one, decision, matcher)
+                for one, decision in zip(batch, decisions, strict=True)
+            ]
+            with tenant_session(self.engine, organization_id) as session:
+                pipeline.get_file(session, organization_id, file_id, lock=True)
+                results.upsert_decisions(session, organization_id, file_id, decided)
+                session.commit()
+        held = sum(d.decision.outcome is Outcome.HELD for d in decided)
+        return MatchResult(decided=len(decided), held=held, attempt=activity.info().attempt)
+
+    def weigh(
+        self, one: DistinctActivity, decision: Decision, matcher: Matcher
+    ) -> results.DecidedActivity:
+        """Try the calculation on the activity's total: it tells the kg at risk, and whether a
+        figure can be had at all (an exchange rate may be missing)."""
+        kg: float | None = None
+        factor_id = decision.factor_id
+        if factor_id is None and decision.candidates:
+            factor_id = decision.candidates[0].factor_id
+        if factor_id is not None:
+            outcome = calculate(
+                total_row(one), matcher.factors[factor_id], decision, self.rates
+            )
+            if isinstance(outcome, Held):
+                decision = replace(
+                    decision,
+                    outcome=Outcome.HELD,
+                    reasons=(outcome.reason, *decision.reasons),
+                )
+            else:
+                kg = abs(outcome.emission_kg)
+        return results.DecidedActivity(one.query, decision, one.row_count, one.volume_total, kg)
+
+
+def total_row(one: DistinctActivity) -> ActivityRow:
+    """Return the activity's total as if it were one row."""
+    query = one.query
+    return ActivityRow(
+        sheet="",
+        row_number=0,
+        column_number=0,
+        activity_key=query.key,
+        activity_name=query.name,
+        activity_type=query.type,
+        activity_description=query.description,
+        volume_text="",
+        unit_text="",
+        region_text=None,
+        date_text=None,
+        volume=one.volume_total,
+        unit=query.unit,
+        dimension=query.dimension,
+        basis=query.basis,
+        region=query.region,
+        activity_on=None,
+        year=query.year,
+        currency=query.currency,
+    )

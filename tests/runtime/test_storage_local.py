@@ -1,0 +1,80 @@
+"""The storage in a directory: the common contract, and what only it has."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from core.errors import InvalidInput, NotFound, Unavailable
+from core.ports import Storage
+from runtime.adapters.storage_local import LocalStorage, decode, encode
+from tests.storage_contract import KEY, StorageContract
+
+NOW = 1_800_000_000.0
+
+
+def make(root: Path, secret: bytes = b"s" * 32) -> LocalStorage:
+    return LocalStorage(root, public_url="http://api/", secret=secret, clock=lambda: NOW)
+
+
+class TestContract(StorageContract):
+    @pytest.fixture
+    def storage(self, tmp_path: Path) -> Storage:
+        return make(tmp_path / "objects with space")
+
+
+@pytest.mark.parametrize("key", ["", "/etc/passwd", "a/../../b", "..", "a\0b"])
+def test_a_key_cannot_leave_the_store(tmp_path: Path, key: str) -> None:
+    with pytest.raises(InvalidInput):
+        make(tmp_path).put(key, io.BytesIO(b"x"))
+
+
+def test_a_url_of_another_store_has_no_key(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput):
+        make(tmp_path / "one").key("file:///etc/passwd")
+
+
+def test_an_unwritable_store_is_unavailable(tmp_path: Path) -> None:
+    storage = make(tmp_path)
+    (tmp_path / "0f0e").write_text("a file where a folder must be")
+    with pytest.raises(Unavailable):
+        storage.put(KEY, io.BytesIO(b"x"))
+
+
+def test_half_written_objects_are_not_listed_and_not_left(tmp_path: Path) -> None:
+    storage = make(tmp_path)
+    source = io.BytesIO(b"x")
+    source.close()
+    with pytest.raises(ValueError, match="closed"):
+        storage.put(KEY, source)
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+
+
+def token_of(url: str) -> str:
+    return parse_qs(urlsplit(url).query)["token"][0]
+
+
+def test_a_signed_link_grants_one_object_until_it_expires(tmp_path: Path) -> None:
+    storage = make(tmp_path)
+    url = storage.signed_url(KEY, filename="ü.csv", content_type="text/csv", expires_s=60)
+    assert url.startswith("http://api/v1/downloads?token=")
+    grant = storage.read_token(token_of(url))
+    assert (grant.key, grant.filename, grant.content_type) == (KEY, "ü.csv", "text/csv")
+    storage.clock = lambda: NOW + 61
+    with pytest.raises(NotFound):
+        storage.read_token(token_of(url))
+
+
+def test_a_forged_link_grants_nothing(tmp_path: Path) -> None:
+    storage = make(tmp_path)
+    url = storage.signed_url(KEY, filename="a", content_type="text/csv", expires_s=60)
+    body, _, signature = token_of(url).partition(".")
+    other = encode(decode(body).replace(b"files/1", b"files/2"))
+    for token in (f"{other}.{signature}", body, f"{body}.", f"{body}.AAAA", "", ".", "é.é"):
+        with pytest.raises(NotFound):
+            storage.read_token(token)
+    with pytest.raises(NotFound):
+        make(tmp_path, b"t" * 32).read_token(token_of(url))

@@ -1,0 +1,78 @@
+"""What every adapter of core.ports.Storage must do; run once for each of them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+
+import pytest
+
+from core.errors import NotFound
+from core.ports import Storage
+
+KEY = "0f0e/files/1"
+
+
+class Broken(io.BytesIO):
+    """A source that dies halfway."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self.tell():
+            raise OSError("the client went away")
+        return super().read(size)
+
+
+class StorageContract:
+    """Inherit and provide a `storage` fixture."""
+
+    def test_what_is_put_can_be_read_and_is_described(self, storage: Storage) -> None:
+        data = b"x" * 3_000_000
+        stored = storage.put(KEY, io.BytesIO(data))
+        assert stored.size_bytes == 3_000_000
+        assert stored.sha256 == hashlib.sha256(data).hexdigest()
+        assert storage.key(stored.url) == KEY
+        assert storage.exists(KEY)
+        with storage.open(KEY) as stream:
+            assert stream.read() == data
+
+    def test_putting_again_replaces(self, storage: Storage) -> None:
+        storage.put(KEY, io.BytesIO(b"one"))
+        storage.put(KEY, io.BytesIO(b"two"))
+        with storage.open(KEY) as stream:
+            assert stream.read() == b"two"
+
+    def test_a_broken_upload_leaves_what_was_there(self, storage: Storage) -> None:
+        storage.put(KEY, io.BytesIO(b"good"))
+        with pytest.raises(Exception, match=r"client went away|away|local storage"):
+            storage.put(KEY, Broken(b"y" * 3_000_000))
+        with storage.open(KEY) as stream:
+            assert stream.read() == b"good"
+
+    def test_a_missing_object_is_not_found(self, storage: Storage) -> None:
+        assert not storage.exists(KEY)
+        with pytest.raises(NotFound), storage.open(KEY):
+            pass
+
+    def test_deleting_twice_is_no_error(self, storage: Storage) -> None:
+        storage.put(KEY, io.BytesIO(b"x"))
+        storage.delete(KEY)
+        storage.delete(KEY)
+        assert not storage.exists(KEY)
+
+    def test_moving_twice_is_no_error(self, storage: Storage) -> None:
+        storage.put(KEY, io.BytesIO(b"x"))
+        storage.move(KEY, "0f0e/quarantine/1")
+        storage.move(KEY, "0f0e/quarantine/1")
+        assert not storage.exists(KEY)
+        assert storage.exists("0f0e/quarantine/1")
+
+    def test_moving_nothing_is_not_found(self, storage: Storage) -> None:
+        with pytest.raises(NotFound):
+            storage.move(KEY, "0f0e/quarantine/1")
+
+    def test_listing_names_the_keys_below_a_prefix(self, storage: Storage) -> None:
+        for key in ("a/files/1", "a/files/2", "a/work/1/x", "ab/files/1"):
+            storage.put(key, io.BytesIO(b"x"))
+        assert list(storage.list("a/files/")) == ["a/files/1", "a/files/2"]
+        assert list(storage.list("a/")) == ["a/files/1", "a/files/2", "a/work/1/x"]
+        assert list(storage.list("nothing/")) == []
