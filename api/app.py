@@ -39,20 +39,27 @@ def lifespan_of(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         services: Services = app.state.services
         try:
-            for engine in (services.app_engine, services.auth_engine):
-                await run_in_threadpool(refuse_dangerous_role, engine)
-        except OperationalError:
-            log.warning("the database is away; /readyz tells when it is back")
-        if connect_pipeline is not None:
-            services = replace(services, pipeline=await connect_pipeline())
-            app.state.services = services
-        yield
-        if services.pipeline is not None:
-            await services.pipeline.close()
-        services.app_engine.dispose()
-        services.auth_engine.dispose()
+            await run_in_threadpool(refuse_dangerous_roles, services)
+            if connect_pipeline is not None:
+                services = replace(services, pipeline=await connect_pipeline())
+                app.state.services = services
+            yield
+        finally:
+            if services.pipeline is not None:
+                await services.pipeline.close()
+            services.app_engine.dispose()
+            services.auth_engine.dispose()
 
     return lifespan
+
+
+def refuse_dangerous_roles(services: Services) -> None:
+    """Stop a process that could look past row-level security. Raises Misconfigured."""
+    try:
+        refuse_dangerous_role(services.app_engine)
+        refuse_dangerous_role(services.auth_engine)
+    except OperationalError:
+        log.warning("the database is away; /readyz tells when it is back")
 
 
 def create_app(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Awaitable
 from typing import Literal
 
 from fastapi import APIRouter, Response
@@ -12,11 +14,14 @@ from starlette.concurrency import run_in_threadpool
 
 from api.deps import ServicesDep
 from api.services import Services
+from db.engine import refuse_dangerous_role
 from runtime.migrate import head_revision
 
 router = APIRouter(tags=["health"])
 
 CHECK_TIMEOUT_S = 2
+
+log = logging.getLogger("tonnage.api")
 
 State = Literal["ok", "away", "behind", "absent"]
 
@@ -56,18 +61,22 @@ async def readyz(services: ServicesDep, response: Response) -> Readiness:
     return Readiness(status="ready" if temporal == "ok" else "degraded", checks=checks)
 
 
-async def within(check: asyncio.Future[State] | object) -> State:
+async def within(check: Awaitable[State]) -> State:
     """Return the outcome of a check; "away" when it fails or takes too long."""
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_S):
-            state: State = await check  # type: ignore[misc]
-            return state
-    except Exception:
+            return await check
+    except Exception as error:
+        log.info("a readiness check failed: %s", type(error).__name__)
         return "away"
 
 
 def check_database(services: Services) -> State:
-    """Compare the schema's revision with the code's."""
+    """Compare the schema's revision with the code's, and look at our role as at the start.
+
+    A process that began while PostgreSQL was away could not look then.
+    """
+    refuse_dangerous_role(services.app_engine)
     with services.app_engine.connect() as connection:
         revision = connection.scalar(text("SELECT version_num FROM alembic_version"))
     return "ok" if revision == head_revision() else "behind"
