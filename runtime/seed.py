@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 from uuid import UUID
 
-from argon2 import PasswordHasher
 from sqlalchemy import Engine
 from sqlmodel import Session
 
 from core.errors import Misconfigured
 from core.factors.library import Release, load_release, releases
+from core.factors.release_file import dump_factors
 from core.permissions import Role
 from core.ports import Embedder
 from db.engine import make_engine
 from db.queries import library, organizations
 from runtime import migrate
+from runtime.passwords import Passwords
 from runtime.settings import DatabaseRole, Settings
 
 DEMO_ORGANIZATION = "Harbour & Hill Ltd"
@@ -40,12 +42,13 @@ def load_shipped_releases(platform: Engine, settings: Settings) -> list[str]:
         release = load_release(name)
         with Session(platform) as session:
             digest = library.release_digest(session, name)
-            if digest == release.meta.file_sha256:
+            if digest == digest_of(release):
                 continue
             if digest is not None:
                 raise Misconfigured(
                     f"the factor release {name} in the database differs from the shipped one; "
-                    "releases are immutable: a correction needs a new name"
+                    "releases are immutable, so a correction needs a new name "
+                    "(in development: make clean)"
                 )
             from runtime.adapters.embedder_onnx import OnnxEmbedder
 
@@ -68,6 +71,11 @@ def load_release_into(session: Session, release: Release, embedder: Embedder) ->
     )
 
 
+def digest_of(release: Release) -> str:
+    """Return the digest of a release's normalized table: what may never change under its name."""
+    return hashlib.sha256(dump_factors(release.factors).encode()).hexdigest()
+
+
 def release_row(release: Release) -> dict[str, Any]:
     """Return a release as a row of factor_releases."""
     meta = release.meta
@@ -80,7 +88,7 @@ def release_row(release: Release) -> dict[str, Any]:
         "licence": meta.licence,
         "url": meta.url,
         "retrieved_on": meta.retrieved_on,
-        "sha256": meta.file_sha256,
+        "sha256": digest_of(release),
         "gwp_set": meta.gwp_set,
         "supersedes": None,
         "factor_count": len(release.factors),
@@ -92,18 +100,13 @@ def make_demo_login(platform: Engine, settings: Settings, email: str, password: 
     with Session(platform) as session:
         if existing := organizations.find_user(session, email):
             return existing
-        hasher = PasswordHasher(
-            memory_cost=settings.argon2_memory_kib,
-            time_cost=settings.argon2_time_cost,
-            parallelism=1,
-        )
         organization_id = organizations.create_organization(
             session, name=DEMO_ORGANIZATION, country="GB", industry="Manufacturing"
         )
         user_id = organizations.create_user(
             session,
             email=email,
-            password_hash=hasher.hash(password),
+            password_hash=Passwords(settings).hash(password),
             first_name="Demo",
             last_name="User",
         )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from temporalio.client import Client
@@ -89,7 +90,7 @@ def _pipeline_activities(
     from activities.sweep import SweepOrphans
     from activities.validate import ValidatePart
     from runtime.adapters.rates_ecb import EcbRates
-    from runtime.parse_child import limited_parser
+    from runtime.parse_child import run_parse
 
     engine = make_role_engine(
         settings, DatabaseRole.WORKER, "tonnage-pipeline", pool_size=PIPELINE_SLOTS + 2
@@ -109,7 +110,10 @@ def _pipeline_activities(
         scanner_required=settings.scan_mode == "required",
         work_dir=work_dir,
     )
-    parse = ParseFile(engine, storage, limited_parser(settings), work_dir=work_dir)
+    run_parser = partial(
+        run_parse, timeout_s=settings.parse_timeout_s, memory_mb=settings.parse_memory_mb
+    )
+    parse = ParseFile(engine, storage, run_parser, work_dir=work_dir)
 
     def close() -> None:
         engine.dispose()

@@ -13,7 +13,7 @@ CREATE TABLE organizations (
     search_language REGCONFIG NOT NULL DEFAULT 'english',
     review_below FLOAT NOT NULL DEFAULT 0.6,
     hold_below FLOAT NOT NULL DEFAULT 0.3,
-    factor_releases TEXT[] NOT NULL DEFAULT '{desnz-2025,epa-supply-chain-1.3}',
+    factor_releases TEXT[] NOT NULL DEFAULT '{desnz-2025,epa-hub-2025,epa-supply-chain-1.3}',
     created_at TIMESTAMP WITH TIME ZONE DEFAULT NOW(),
     updated_at TIMESTAMP WITH TIME ZONE DEFAULT NOW(),
     deleted_at TIMESTAMP WITH TIME ZONE,
