@@ -129,7 +129,7 @@ def _content_factor(field: Field, seen: Profile) -> float:
     if not seen.count:
         return 0.6 if field not in _TEXT_FIELDS else 0.4  # an empty sample proves nothing
     if field in (Field.VOLUME, Field.AMOUNT):
-        return 1.0 if seen.number >= 0.5 else 0.0
+        return 1.0 if seen.number >= 0.5 else 0.5 if seen.number else 0.0
     if field is Field.UNIT:
         return max(seen.unit, 0.75 if seen.number < 0.2 else 0.0)
     if field is Field.CURRENCY:

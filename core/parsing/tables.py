@@ -59,7 +59,9 @@ def find_header(
         if not _is_wordy(rows[at]):
             continue
         for header in _readings(rows, at, merges):
-            score = _score(header.headings, mapping) - 0.05 * (header.lines - 1)
+            # A second line must add something; units under the headings always do.
+            extra = 0.1 if header.unit_line else -0.05 * (header.lines - 1)
+            score = _score(header.headings, mapping) + extra
             if score > best_score + 1e-9:
                 best, best_score = header, score
     if best is not None and best_score >= _LEAST_SCORE:
@@ -115,7 +117,8 @@ def _joined(
         above, below = _at(upper, index), _at(lower, index)
         if bracket and above and below:
             below = f"({below.strip('()[] ')})"
-        joined.append(" ".join(part for part in (above, below) if part))
+        # A heading merged over both lines stands in each of them.
+        joined.append(above if above == below else " ".join(filter(None, (above, below))))
     return tuple(joined)
 
 

@@ -1,0 +1,123 @@
+"""Columns recognized by name and by content."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.parsing.columns import assign, letter_of
+from core.parsing.headings import read_heading
+from core.records import Field
+
+DIESEL = ["Diesel", "12", "l"]
+
+
+def fields(headings: list[str], *rows: list[str], **mapping: str) -> dict[str, str]:
+    """Return heading → field of the columns that were recognized."""
+    found = assign(headings, list(rows), mapping)
+    return {column.heading: str(column.field) for column in found if column.field}
+
+
+@pytest.mark.parametrize(
+    ("headings", "row"),
+    [
+        (["Activity", "Type", "Description", "Quantity", "Unit", "Country", "Date", "Cost",
+          "Currency"],
+         ["Diesel", "Fuel", "van 3", "12", "l", "GB", "2024-01-31", "9.50", "GBP"]),
+        (["Aktivität", "Kategorie", "Bemerkung", "Menge", "Einheit", "Land", "Datum", "Betrag",
+          "Währung"],
+         ["Diesel", "Kraftstoff", "Bus 3", "12,5", "Liter", "DE", "31.01.2024", "9,50", "EUR"]),
+        (["Désignation", "Catégorie", "Commentaire", "Quantité", "Unité", "Pays",
+          "Date de facture", "Montant HT", "Devise"],
+         ["Gazole", "Carburant", "camion", "12,5", "litres", "FR", "31/01/2024", "9,50", "EUR"]),
+        (["Concepto", "Categoría", "Observaciones", "Cantidad", "Unidad", "País", "Fecha",
+          "Importe", "Moneda"],
+         ["Gasóleo", "Combustible", "furgoneta", "12,5", "litros", "ES", "31/01/2024", "9,50",
+          "EUR"]),
+    ],
+)  # fmt: skip
+def test_headings_of_four_languages_are_known(headings: list[str], row: list[str]) -> None:
+    expected = ["activity_name", "activity_type", "activity_description", "volume", "unit",
+                "region", "date", "amount", "currency"]  # fmt: skip
+    assert list(fields(headings, row, row, row).values()) == expected
+
+
+@pytest.mark.parametrize(
+    ("heading", "words", "unit_text"),
+    [
+        ("Consumption (kWh)", "consumption", "kWh"), ("Verbrauch [kWh]", "verbrauch", "kWh"),
+        ("Distance_km", "distance", "km"), ("Litres", "", "Litres"), ("Menge in t", "menge in t",
+         None), ("Units", "units", None), ("Item", "item", None), ("Code(T)", "code t", None),
+        ("Anzahl Nächte", "anzahl", "Nächte"), ("Gas (kWh Hs)", "gas", "kWh Hs"),
+    ],
+)  # fmt: skip
+def test_a_heading_may_carry_the_unit(heading: str, words: str, unit_text: str | None) -> None:
+    found = read_heading(heading)
+    assert (found.words, found.unit_text) == (words, unit_text)
+
+
+def test_amount_is_a_quantity_beside_units_and_money_without() -> None:
+    assert fields(["Item", "Amount", "Unit"], DIESEL) == {
+        "Item": "activity_name", "Amount": "volume", "Unit": "unit",
+    }  # fmt: skip
+    assert fields(["Item", "Amount"], DIESEL[:2]) == {"Item": "activity_name", "Amount": "amount"}
+    assert fields(["Item", "Amount", "Currency"], ["Diesel", "12", "EUR"])["Amount"] == "amount"
+    assert fields(["Item", "Amount (EUR)"], DIESEL[:2])["Amount (EUR)"] == "amount"
+
+
+def test_quantity_and_cost_stand_side_by_side() -> None:
+    found = fields(["Item", "Quantity", "Unit", "Net cost"], [*DIESEL, "20.5"])
+    assert found["Quantity"] == "volume"
+    assert found["Net cost"] == "amount"
+
+
+def test_contents_overrule_a_name() -> None:
+    # "Amount" holds words, "Type" says the same in every row.
+    rows = [["Revenue", "Stationery", "see note", "12.5"] for _ in range(30)]
+    found = fields(["Type", "Category", "Amount", "Net Amount"], *rows)
+    assert "Type" not in found
+    assert "Amount" not in found
+    assert found["Net Amount"] == "amount"
+
+
+def test_a_column_of_numbers_beside_units_needs_no_name() -> None:
+    rows = [["Diesel", "12.5", "l"], ["Gas", "300", "kWh"], ["Petrol", "7", "l"]]
+    assert fields(["A1", "B1", "C1"], *rows) == {
+        "A1": "activity_name", "B1": "volume", "C1": "unit",
+    }  # fmt: skip
+
+
+def test_numbers_that_count_nothing_are_no_quantity() -> None:
+    rows = [["67033175020", "NIPPLE BRASS"], ["65933780021", "COUPLING PVC"]]
+    assert fields(["Commodity", "CommodityDescription"], *rows) == {
+        "CommodityDescription": "activity_name"
+    }
+
+
+def test_emissions_and_factors_in_the_file_are_not_quantities() -> None:
+    headings = ["Activity", "Quantity", "Unit", "Emission factor", "CO2e (kg)", "VAT", "Unit price"]
+    found = fields(headings, [*DIESEL, "2.5", "30", "1", "1.40"])
+    assert set(found) == {"Activity", "Quantity", "Unit"}
+
+
+def test_the_mapping_is_obeyed_by_heading_and_by_letter() -> None:
+    headings = ["Item", "Qty", "Qty", "UoM"]
+    row = ["Diesel", "1", "2", "l"]
+    first = {c.letter: c.field for c in assign(headings, [row], {})}
+    assert first == {"A": Field.ACTIVITY_NAME, "B": Field.VOLUME, "C": None, "D": Field.UNIT}
+    mapped = {c.letter: c.field for c in assign(headings, [row], {"C": "volume", "B": "ignore"})}
+    assert mapped == {"A": Field.ACTIVITY_NAME, "B": None, "C": Field.VOLUME, "D": Field.UNIT}
+    by_name = assign(["Was", "Wieviel", "x"], [DIESEL], {"wieviel": "volume"})
+    assert by_name[1].field is Field.VOLUME
+    assert by_name[1].confidence == 1.0
+
+
+def test_every_choice_gives_its_reason() -> None:
+    for column in assign(["Item", "Quantity", "Unit", "Supplier"], [[*DIESEL, "X Ltd"]], {}):
+        assert column.why
+        assert 0.0 <= column.confidence <= 1.0
+
+
+def test_letters_are_those_of_a_spreadsheet() -> None:
+    assert [letter_of(i) for i in (0, 25, 26, 701, 702, 16_383)] == [
+        "A", "Z", "AA", "ZZ", "AAA", "XFD",
+    ]  # fmt: skip
