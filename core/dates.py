@@ -165,8 +165,8 @@ def _period(
 def evidence(text: str) -> DateOrder | None:
     """Return the order that this one value proves, None when it proves neither."""
     match = _NUMERIC.fullmatch(_fold(text))
-    if match is None:
-        return None
+    if match is None or match[2] == ".":
+        return None  # dots are day first everywhere, and say nothing of slashes
     first, second = int(match[1]), int(match[3])
     if first > 12 >= second >= 1:
         return DateOrder.DAY_FIRST

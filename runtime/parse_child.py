@@ -1,13 +1,14 @@
 """Parses a file in a child process, because a 1.7 KB workbook can abort the one that reads it.
 
 `run_parse` is the parent's side; `python -m runtime.parse_child` is the child: a request as JSON on
-stdin, an answer as JSON on stdout. The child limits itself before it imports anything heavy, gets
-no environment of ours (so no secrets), and dies with its parent.
+stdin, an answer as JSON on stdout. The child limits itself before it touches the file, gets no
+environment of ours (so no secrets), and dies with its parent.
 """
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import math
 import os
@@ -32,6 +33,7 @@ _PROJECT = Path(__file__).resolve().parents[1]
 _MEGABYTE = 1 << 20
 _LARGEST_PART = 2_048 * _MEGABYTE
 _OPEN_FILES = 128
+_EXHAUSTED = (errno.ENOMEM, errno.EAGAIN, errno.EFBIG, errno.EMFILE)
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 # What the child sees of the environment. RLIMIT_AS counts address space, not memory in use: one
@@ -150,16 +152,20 @@ def _limit_self(memory_mb: int, cpu_s: int) -> None:
 
 
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
-    # Imported here: under the limits, and never by the parent.
+    # Imported here, never by the parent; and before the limits, so that running into one is always
+    # the doing of the file, which is not touched until then.
     from core.parsing.parse import parse_file
     from core.parsing.report import ParseOptions
 
     options = ParseOptions.model_validate(request["options"])
+    _limit_self(request["memory_mb"], request["cpu_s"])
     try:
         report = parse_file(Path(request["source"]), Path(request["out_dir"]), options)
     except FileRejected as rejected:
         return {"rejected": {"code": rejected.code, "message": rejected.message}}
-    except MemoryError:
+    except (MemoryError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in _EXHAUSTED:
+            raise
         limit = _resource_limit()
         return {"rejected": {"code": limit.code, "message": limit.message}}
     return {"report": report.model_dump(mode="json")}
@@ -168,7 +174,6 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
 def main() -> int:
     """Answer one request. Exit status 1 and a place in the code, without data, on a defect."""
     request: dict[str, Any] = json.load(sys.stdin)
-    _limit_self(request["memory_mb"], request["cpu_s"])
     try:
         answer = _answer(request)
     except Exception as error:

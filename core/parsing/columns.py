@@ -116,6 +116,10 @@ def profile(values: Sequence[str]) -> Profile:
     )
 
 
+_COUNTRY_HEADINGS = frozenset({"country", "country code", "country name", "land", "landercode",
+                               "pays", "code pays", "pais", "codigo pais"})  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class _Guess:
     score: float
@@ -127,7 +131,7 @@ class _Guess:
 def _content_factor(field: Field, seen: Profile) -> float:
     """Return how far the contents bear out a name, 0 to 1."""
     if not seen.count:
-        return 0.6 if field not in _TEXT_FIELDS else 0.4  # an empty sample proves nothing
+        return 0.8 if field not in _TEXT_FIELDS else 0.4  # an empty sample proves nothing
     if field in (Field.VOLUME, Field.AMOUNT):
         return 1.0 if seen.number >= 0.5 else 0.5 if seen.number else 0.0
     if field is Field.UNIT:
@@ -154,6 +158,9 @@ def _by_name(index: int, heading: Heading, seen: Profile) -> list[_Guess]:
     guesses = []
     for field, by_name in fields_of(heading).items():
         factor = _content_factor(field, seen)
+        if field is Field.REGION and heading.words in _COUNTRY_HEADINGS:
+            # Names in a language that we do not read must not give way to a default country.
+            factor = max(factor, 0.4)
         # Of two equally good names, the column that says more: more words, more rows.
         more = 0.01 * min(seen.words, 3) / 3 + 0.01 * seen.filled if field in _TEXT_FIELDS else 0
         score = min(1.0, by_name * factor + more)

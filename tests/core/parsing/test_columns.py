@@ -79,6 +79,12 @@ def test_contents_overrule_a_name() -> None:
     assert found["Net Amount"] == "amount"
 
 
+def test_a_country_in_an_unknown_language_is_still_a_country() -> None:
+    row = [*DIESEL, "Niemcy"]
+    assert fields(["Item", "Quantity", "Unit", "Country"], row)["Country"] == "region"
+    assert "Region" not in fields(["Item", "Quantity", "Unit", "Region"], [*DIESEL, "North"])
+
+
 def test_a_column_of_numbers_beside_units_needs_no_name() -> None:
     rows = [["Diesel", "12.5", "l"], ["Gas", "300", "kWh"], ["Petrol", "7", "l"]]
     assert fields(["A1", "B1", "C1"], *rows) == {
