@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO, Protocol, runtime_checkable
 
 import numpy as np
@@ -106,6 +107,21 @@ class Embedder(Protocol):
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return an array (len(texts), dimensions) of L2-normalized vectors."""
+
+
+@runtime_checkable
+class CachingEmbedder(Embedder, Protocol):
+    """An embedder that can keep what it embedded in a directory of the caller's."""
+
+    def embed_cached(self, texts: Sequence[str], cache_dir: Path) -> NDArray[np.float32]:
+        """As `embed`, reading and writing a file in `cache_dir`; safe for racing processes."""
+
+
+class ExchangeRates(Protocol):
+    """Annual average exchange rates."""
+
+    def annual_average(self, currency: str, quote: str, year: int) -> tuple[float, str] | None:
+        """Return (units of `quote` for one unit of `currency`, the source in words), or None."""
 
 
 @dataclass(frozen=True, slots=True)

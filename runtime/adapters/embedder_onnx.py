@@ -67,6 +67,10 @@ class OnnxEmbedder:
                 list(pool.map(run, reversed(range(len(distinct)))))
         return vectors[[place[text] for text in texts]]
 
+    def embed_cached(self, texts: Sequence[str], cache_dir: Path) -> NDArray[np.float32]:
+        """As `embed`, through `cached_embed`."""
+        return cached_embed(self, texts, cache_dir)
+
     @cached_property
     def _tokenizer(self) -> Any:
         from tokenizers import Tokenizer

@@ -1,0 +1,151 @@
+"""The factors of a library, laid out so that an activity meets few of them.
+
+Filters come first: an activity sees factors of its unit's dimension alone, and of these only the
+ones whose key facet (product, mode, material, gas) it names.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.matching.factor_facets import Facets, facets_of, family_of
+from core.matching.lexicon import lexicon
+from core.matching.spend import SpendIndex, entry_texts
+from core.matching.text import Speller, content_stems, words
+from core.ports import CachingEmbedder, Embedder
+from core.records import Dimension, EmissionFactor
+
+KEY_FACET = {"energy": "product", "vehicle": "mode", "refrigerant": "gas", "material": "material",
+             "waste": "material"}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A factor with what the matcher knows of it."""
+
+    factor: EmissionFactor
+    family: str
+    facets: Facets
+    stems: frozenset[str]  # of its name, for text comparison
+
+
+class LibraryIndex:
+    """A set of factors to match against. Immutable after `build`; safe to share."""
+
+    def __init__(self, entries: list[Entry], spend: SpendIndex, embedder: Embedder | None) -> None:
+        self.entries = entries
+        self.spend = spend
+        self.embedder = embedder
+        self.by_id = {entry.factor.id: entry.factor for entry in entries}
+        self.by_id |= {factor.id: factor for factor in spend.factors}
+        self._by_key: dict[tuple[Dimension, str, str, frozenset[str]], list[Entry]] = defaultdict(
+            list
+        )
+        self._by_dimension: dict[Dimension, list[Entry]] = defaultdict(list)
+        self._dimensions: dict[tuple[str, str], set[Dimension]] = defaultdict(set)
+        for entry in entries:
+            dimension = entry.factor.dimension
+            self._by_dimension[dimension].append(entry)
+            facet = KEY_FACET.get(entry.family)
+            upstream = entry.facets.get("upstream", frozenset())
+            for value in entry.facets.get(facet, ()) if facet else ("",):
+                self._by_key[dimension, facet or entry.family, value, upstream].append(entry)
+                if not entry.facets.get("upstream"):
+                    self._dimensions[facet or entry.family, value].add(dimension)
+        self.own = [
+            (
+                factor,
+                [
+                    frozenset(content_stems(text, expand=False))
+                    for text in (factor.name, *factor.search_texts)
+                ],
+            )
+            for factor in (*(e.factor for e in entries), *spend.factors)
+            if factor.organization_id is not None
+        ]
+        self._by_text = self._text_index()
+        vocabulary = {w for entry in entries for w in words(entry.factor.name)}
+        for factor in spend.factors:
+            for text in entry_texts(factor):
+                vocabulary.update(words(text))
+        self.speller = Speller(vocabulary | lexicon().vocabulary)
+        self.home = self._homes()
+
+    @classmethod
+    def build(
+        cls,
+        factors: Iterable[EmissionFactor],
+        embedder: Embedder | None = None,
+        cache_dir: Path | None = None,
+    ) -> LibraryIndex:
+        """Index factors of any origin.
+
+        The texts of the spend factors are embedded (about 23,000 for the shipped release): with
+        `cache_dir` an embedder that can, keeps the vectors there.
+        """
+        entries: list[Entry] = []
+        spend: list[EmissionFactor] = []
+        for factor in sorted(factors, key=lambda f: (f.release, f.source_id, str(f.id))):
+            if factor.dimension is Dimension.MONEY:
+                spend.append(factor)
+            elif not factor.biogenic:
+                stems = frozenset(content_stems(factor.name, expand=False))
+                entries.append(Entry(factor, family_of(factor), facets_of(factor), stems))
+        vectors = None
+        if embedder is not None and spend:
+            texts = [text for f in spend for text in entry_texts(f)]
+            if cache_dir is not None and isinstance(embedder, CachingEmbedder):
+                vectors = embedder.embed_cached(texts, cache_dir)
+            else:
+                vectors = embedder.embed(texts)
+        return cls(entries, SpendIndex(spend, vectors), embedder)
+
+    def named(
+        self, dimension: Dimension, facet: str, values: Iterable[str], upstream: frozenset[str]
+    ) -> list[Entry]:
+        """Return the entries of a dimension and upstream stage with one of these key values."""
+        return [
+            entry
+            for value in values
+            for entry in self._by_key.get((dimension, facet, value, upstream), ())
+        ]
+
+    def dimensions_of(self, facet: str, value: str) -> set[Dimension]:
+        """Return the dimensions in which the library knows a product, material or gas at all."""
+        return self._dimensions.get((facet, value), set())
+
+    def in_dimension(self, dimension: Dimension) -> list[Entry]:
+        """Return all entries of a dimension."""
+        return self._by_dimension.get(dimension, [])
+
+    def by_words(self, dimension: Dimension, stems: Iterable[str], limit: int = 200) -> list[Entry]:
+        """Return entries that share words with a text, most shared words first."""
+        table = self._by_text.get(dimension, {})
+        counts: Counter[int] = Counter()
+        for s in set(stems):
+            rows = table.get(s, ())
+            if len(rows) <= 400:  # a word of everything tells nothing
+                counts.update(rows)
+        best = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:limit]
+        return [self._by_dimension[dimension][row] for row, _ in best]
+
+    def _text_index(self) -> dict[Dimension, dict[str, list[int]]]:
+        index: dict[Dimension, dict[str, list[int]]] = {}
+        for dimension, entries in self._by_dimension.items():
+            table: dict[str, list[int]] = defaultdict(list)
+            for row, entry in enumerate(entries):
+                for s in entry.stems:
+                    table[s].append(row)
+            index[dimension] = table
+        return index
+
+    def _homes(self) -> dict[str, str]:
+        """The country that most factors of a release are about: a publisher's home."""
+        counts: dict[str, Counter[str]] = defaultdict(Counter)
+        for entry in self.entries:
+            if entry.factor.region:
+                counts[entry.factor.release][entry.factor.region[:2]] += 1
+        return {release: counter.most_common(1)[0][0] for release, counter in counts.items()}

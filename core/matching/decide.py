@@ -1,0 +1,101 @@
+"""From scores to a decision: which factor, how sure, why; or why none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from core.records import (
+    ActivityQuery,
+    Candidate,
+    Decision,
+    EmissionFactor,
+    Fallback,
+    Method,
+    Outcome,
+    Reason,
+    Thresholds,
+)
+
+NO_CANDIDATE = "no_candidate"
+LOW_CONFIDENCE = "low_confidence"
+UNIT_MISMATCH = "unit_mismatch"
+REGION_MISSING = "region_missing"
+REGION_UNAVAILABLE = "region_unavailable"
+NOT_AN_EMISSION = "not_an_emission"
+PRODUCT_UNKNOWN = "product_unknown"
+
+
+@dataclass(slots=True)
+class Scored:
+    """A factor with its score and the score's parts."""
+
+    factor: EmissionFactor
+    score: float
+    signals: dict[str, float] = field(default_factory=dict)
+
+
+def candidate(scored: Scored) -> Candidate:
+    """Turn a scored factor into the record that is kept."""
+    factor = scored.factor
+    return Candidate(
+        factor_id=factor.id,
+        source_id=factor.source_id,
+        release=factor.release,
+        name=factor.name,
+        value_per_unit=factor.value_per_unit,
+        unit=factor.unit,
+        score=round(scored.score, 6),
+        signals={name: round(value, 4) for name, value in scored.signals.items()},
+    )
+
+
+def held(query: ActivityQuery, code: str, sentence: str, ranked: Sequence[Scored] = ()) -> Decision:
+    """Decide that no factor is used; near ones stay listed for the reviewer."""
+    return Decision(
+        activity_key=query.key,
+        outcome=Outcome.HELD,
+        method=Method.OFFLINE,
+        factor_id=None,
+        confidence=0.0,
+        candidates=tuple(candidate(s) for s in ranked),
+        reasons=(Reason(code, sentence),),
+    )
+
+
+def decided(
+    query: ActivityQuery,
+    ranked: Sequence[Scored],
+    confidence: float,
+    thresholds: Thresholds,
+    rules: Sequence[Reason],
+    fallbacks: Sequence[Fallback],
+) -> Decision:
+    """Decide for the first of `ranked`, by the organization's thresholds."""
+    best = ranked[0].factor
+    confidence = round(confidence, 4)
+    if confidence < thresholds.hold_below:
+        outcome = Outcome.HELD
+        reason = Reason(
+            LOW_CONFIDENCE,
+            f"The nearest factor, {best.name}, is right with {confidence:.0%} only; "
+            "please choose or reject.",
+        )
+    elif confidence < thresholds.review_below:
+        outcome = Outcome.FLAGGED
+        reason = Reason(
+            LOW_CONFIDENCE, f"{best.name} was used with {confidence:.0%} confidence; please check."
+        )
+    else:
+        outcome = Outcome.MATCHED
+        reason = Reason("matched", f"{best.name} ({best.category}) fits best.")
+    return Decision(
+        activity_key=query.key,
+        outcome=outcome,
+        method=Method.OFFLINE,
+        factor_id=None if outcome is Outcome.HELD else best.id,
+        confidence=0.0 if outcome is Outcome.HELD else confidence,
+        candidates=tuple(candidate(s) for s in ranked),
+        reasons=(reason, *rules),
+        fallbacks=tuple(fallbacks),
+    )

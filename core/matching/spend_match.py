@@ -1,0 +1,97 @@
+"""Money lines → sectors of the spend table, many lines at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from core.matching.candidates import LibraryIndex
+from core.matching.confidence import SPEND_TEMPERATURE, spend_confidence
+from core.matching.decide import NO_CANDIDATE, Scored, decided, held
+from core.matching.spend import FEATURES, WEIGHTS, Array
+from core.records import ActivityQuery, Decision, Fallback, Reason, Thresholds
+
+_BLOCK = 128  # 128 lines × 1,000 sectors × 12 features: 6 MB
+_EXTRA = 0.35  # what description and type weigh beside the name
+
+
+def match_spend(
+    index: LibraryIndex, queries: Sequence[ActivityQuery], thresholds: Thresholds, keep: int
+) -> list[Decision]:
+    """Rank the sectors for each line; one decision each, in order."""
+    if not queries:
+        return []
+    if not index.spend.factors:
+        return [held(q, NO_CANDIDATE, "The library has no factors for money.") for q in queries]
+    vectors = _vectors(index, queries)
+    decisions: list[Decision] = []
+    for start in range(0, len(queries), _BLOCK):
+        block = queries[start : start + _BLOCK]
+        texts = [_text(q) for q in block]
+        part = None if vectors is None else vectors[start : start + _BLOCK]
+        features = index.spend.features(texts, part)
+        scores = features @ WEIGHTS
+        for row, query in enumerate(block):
+            decisions.append(
+                _decide(index, query, texts[row], scores[row], features[row], thresholds, keep)
+            )
+    return decisions
+
+
+def _text(query: ActivityQuery) -> str:
+    return " ".join(part for part in (query.name, query.description, query.type) if part)
+
+
+def _vectors(index: LibraryIndex, queries: Sequence[ActivityQuery]) -> Array | None:
+    if index.embedder is None:
+        return None
+    extras = [" ".join(p for p in (q.description, q.type) if p) for q in queries]
+    texts = list(dict.fromkeys([q.name for q in queries] + [e for e in extras if e]))
+    place = {text: row for row, text in enumerate(texts)}
+    all_vectors = index.embedder.embed(texts)
+    mixed = np.stack([
+        all_vectors[place[q.name]] + (_EXTRA * all_vectors[place[e]] if e else 0.0)
+        for q, e in zip(queries, extras, strict=True)
+    ]).astype(np.float32)  # fmt: skip
+    normalized: Array = mixed / np.maximum(np.linalg.norm(mixed, axis=1, keepdims=True), 1e-9)
+    return normalized
+
+
+def _decide(
+    index: LibraryIndex,
+    query: ActivityQuery,
+    text: str,
+    scores: Array,
+    features: Array,
+    thresholds: Thresholds,
+    keep: int,
+) -> Decision:
+    factors = index.spend.factors
+    count = min(keep, len(factors))
+    top = np.argpartition(-scores, count - 1)[:count]
+    order = sorted(top.tolist(), key=lambda i: (-float(scores[i]), factors[i].source_id))
+    spread = (scores - scores.max()) * SPEND_TEMPERATURE
+    share = float(1 / np.exp(spread).sum())
+    ranked = [
+        Scored(
+            factors[i],
+            float(scores[i]),
+            {n: float(v) for n, v in zip(FEATURES, features[i], strict=True) if v},
+        )
+        for i in order
+    ]
+    best = ranked[0].factor
+    fallbacks = _fallbacks(query, best.region, best.data_year)
+    confidence = spend_confidence(share, index.spend.known(text))
+    rule = Reason("spend_based", "Only money is known, so the spend factor of the sector is used.")
+    return decided(query, ranked, confidence, thresholds, [rule], fallbacks)
+
+
+def _fallbacks(query: ActivityQuery, region: str | None, year: int) -> list[Fallback]:
+    found = []
+    if region and (query.region is None or query.region[:2] != region[:2]):
+        found.append(Fallback("region", query.region or "not stated", region))
+    if query.year is not None and query.year != year:
+        found.append(Fallback("year", str(query.year), str(year)))
+    return found
