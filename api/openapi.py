@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 
 from api.errors import CATALOG, MEDIA_TYPE
 from api.schemas.common import Problem
+from api.schemas.examples import BY_SCHEMA
 from core.permissions import ALLOWED, Operation
 
 # What any operation may answer, whatever it does.
@@ -81,6 +82,9 @@ def install(app: FastAPI) -> None:
             schemas["Problem"] = schema
             for unused in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(unused, None)
+            # put in here: FastAPI leaves out of a model's own examples whatever is null
+            for name, shown in BY_SCHEMA.items():
+                schemas[name]["examples"] = [shown]
             for path in document["paths"].values():
                 for method in path.values():
                     if roles := method.get("x-roles"):

@@ -309,3 +309,47 @@ def test_a_rotated_key_still_verifies_and_no_longer_signs() -> None:
     assert both.read(old).user_id == user_id
     with pytest.raises(Unauthenticated):
         AccessTokens([SECRET]).read(both.issue(user_id, session_id, now))
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_known_and_unknown_addresses_cost_exactly_one_verification(
+    client, alpha, monkeypatch, known
+) -> None:
+    # equal time by construction: one argon2 run with the same parameters, whoever asks
+    passwords = client.app.state.services.passwords
+    runs: list[str | None] = []
+    verify = passwords.verify
+
+    def counted(stored_hash: str | None, password: str) -> bool:
+        runs.append(stored_hash)
+        return bool(verify(stored_hash, password))
+
+    monkeypatch.setattr(passwords, "verify", counted)
+    problem(log_in(client, alpha.email if known else "no@x.example", "wrong"), 401,
+            "invalid_credentials")  # fmt: skip
+    assert len(runs) == 1
+    assert (runs[0] is not None) is known
+
+
+def test_a_hash_of_weaker_parameters_is_renewed_by_the_login(client, alpha, admin_engine) -> None:
+    from argon2 import PasswordHasher
+
+    weak = PasswordHasher(time_cost=1, memory_cost=16, parallelism=1).hash(PASSWORD)
+    with admin_engine.begin() as connection:
+        connection.execute(text("UPDATE users SET password_hash = :h"), {"h": weak})
+    assert log_in(client, alpha.email).status_code == 200
+    with admin_engine.connect() as connection:
+        renewed = connection.scalar(text("SELECT password_hash FROM users"))
+    assert "m=64," in renewed
+    assert log_in(client, alpha.email).status_code == 200
+
+
+def test_composed_and_decomposed_letters_are_the_same_password(settings) -> None:
+    from runtime.passwords import Passwords
+
+    passwords = Passwords(settings)
+    stored = passwords.hash("café au lait d'été")
+    assert passwords.verify(stored, "cafe\u0301 au lait d'e\u0301te\u0301")
+    assert not passwords.verify(stored, "cafe au lait d'ete")
+    assert not passwords.verify("not a hash", "x")
+    assert not passwords.verify(None, "nobody has this password")

@@ -295,3 +295,58 @@ def test_operation_ids_are_unique_and_read_well(client, world) -> None:
 
 def test_the_documentation_page_is_served(client, world) -> None:
     assert client.get("/docs").status_code == 200
+
+
+def test_every_answer_has_an_example_that_its_own_schema_accepts(client, world) -> None:
+    import api.schemas.auth
+    import api.schemas.emissions
+    import api.schemas.files
+    import api.schemas.organizations
+
+    document = client.get("/openapi.json").json()
+    modules = [
+        api.schemas.auth,
+        api.schemas.emissions,
+        api.schemas.files,
+        api.schemas.organizations,
+    ]
+    seen = 0
+    for method, path, operation in operations(client):
+        success = next(r for s, r in operation["responses"].items() if s.startswith("2"))
+        schema = success.get("content", {}).get("application/json", {}).get("schema", {})
+        if not path.startswith("/v1/") or "$ref" not in schema:
+            continue
+        name = schema["$ref"].rsplit("/", 1)[1]
+        model = next(getattr(m, name) for m in modules if hasattr(m, name))
+        [example] = document["components"]["schemas"][name]["examples"]
+        assert model.model_validate(example, extra="forbid"), (method, path)
+        assert set(example) == set(model.model_fields), name
+        seen += 1
+    assert seen == 12
+
+
+NASTY = [
+    "\0", "%ED%A0%80", "\u202e", "'; DROP TABLE files; --", "NaN", "-Infinity", "1e999",
+    "9" * 400, "-1", "0001-01-01", "9999-12-31", "0001-01-01T00:00:00+14:00",
+    "9999-12-31T23:59:59-14:00", "(" * 400, '"', "\\", "a & | ! b", "👩‍🚀", "", " ", "null", "[]",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("nasty", NASTY)
+def test_no_parameter_of_any_list_can_break_it(client, alpha, nasty) -> None:
+    for method, path, operation in operations(client):
+        if method != "get" or "{" in path or not path.startswith("/v1/"):
+            continue
+        allowed = {int(status) for status in operation["responses"]}
+        for parameter in operation.get("parameters", []):
+            if parameter["in"] != "query":
+                continue
+            url = f"{path}?{parameter['name']}="
+            raw = url + nasty if nasty.startswith("%") else None
+            answer = (
+                client.get(raw, headers=alpha.headers)
+                if raw
+                else client.get(path, headers=alpha.headers, params={parameter["name"]: nasty})
+            )
+            assert answer.status_code in allowed, (url, nasty, answer.text)
+            assert answer.status_code < 500, (url, nasty, answer.text)
