@@ -313,7 +313,6 @@ def _prices(
             price_index.SOURCE,
             ratio,
         )
-        )
     )
     return None
 

@@ -31,11 +31,13 @@ CATEGORIES = {
 }
 
 _COMMUTING = re.compile(
-    r"commut|to work|home to work|work travel|arbeitsweg|pendel|domicile.travail|desplazamiento al t",
+    r"commut|to work|home to work|work travel|arbeitsweg|pendel|domicile.travail|"
+    r"desplazamiento al t",
     re.IGNORECASE,
 )
 _OWN = re.compile(
-    r"\b(?:own (?:fleet|vehicles?|trucks?|cars?|vans?)|company (?:cars?|vans?|vehicles?|fleet|owned)|"
+    r"\b(?:own (?:fleet|vehicles?|trucks?|cars?|vans?)|"
+    r"company (?:cars?|vans?|vehicles?|fleet|owned)|"
     r"pool cars?|fuhrpark|dienstwagen|firmenwagen)\b",
     re.IGNORECASE,
 )

@@ -60,9 +60,12 @@ def fit(
     found = Fit()
     if not _key(found, reading, family, facets):
         return None
-    scorer = {"energy": _energy, "vehicle": _vehicle, "material": _material, "waste": _waste,
-              "refrigerant": _refrigerant, "homeworking": _homeworking, "hotel": _hotel}  # fmt: skip
-    if not scorer[family](found, reading, factor, facets, owner):
+    if family in ("energy", "vehicle"):
+        scorer = _energy if family == "energy" else _vehicle
+        usable = scorer(found, reading, factor, facets, owner)
+    else:
+        usable = _PLAIN[family](found, reading, facets)
+    if not usable:
         return None
     if factor.unit == reading.query.unit:
         found.add("same_unit", 0.2)
@@ -222,18 +225,14 @@ def _air(found: Fit, reading: Reading, facets: Facets) -> bool:
     return True
 
 
-def _material(
-    found: Fit, reading: Reading, factor: EmissionFactor, facets: Facets, owner: str | None
-) -> bool:
+def _material(found: Fit, reading: Reading, facets: Facets) -> bool:
     waste = reading.has("waste", "yes") or bool(reading.facets.get("route"))
     found.add("waste_words", -4.0 if waste else 1.0)
     _soft(found, reading, facets, "source")
     return True
 
 
-def _waste(
-    found: Fit, reading: Reading, factor: EmissionFactor, facets: Facets, owner: str | None
-) -> bool:
+def _waste(found: Fit, reading: Reading, facets: Facets) -> bool:
     routes = reading.facets.get("route", ())
     waste = reading.has("waste", "yes") or bool(routes)
     found.add("waste_words", 3.0 if waste else -4.0)
@@ -266,35 +265,38 @@ def _route(asked: str, has: frozenset[str], reading: Reading) -> float:
     return 0.0
 
 
-def _refrigerant(
-    found: Fit, reading: Reading, factor: EmissionFactor, facets: Facets, owner: str | None
-) -> bool:
+def _refrigerant(found: Fit, _reading: Reading, facets: Facets) -> bool:
     (kind,) = facets["kyoto"]
     # Kyoto gases are what scope 1 counts; a gas that has none (R22) takes the total.
     found.add("kyoto", {"kyoto": 0.6, "total": 0.4}.get(kind, -1.0))
     return True
 
 
-def _homeworking(
-    found: Fit, reading: Reading, factor: EmissionFactor, facets: Facets, owner: str | None
-) -> bool:
+def _homeworking(found: Fit, reading: Reading, facets: Facets) -> bool:
     if "homeworking" not in reading.facets.get("kind", ()):
         found.assumed.append("homeworking")
     _soft(found, reading, facets, "wfh")
     return True
 
 
-def _hotel(
-    found: Fit, reading: Reading, factor: EmissionFactor, facets: Facets, owner: str | None
-) -> bool:
+def _hotel(found: Fit, reading: Reading, facets: Facets) -> bool:
     london = "london" in reading.tokens
     if "london" in facets.get("city", ()):
         found.add("city", 2.0 if london else -3.0)
     return True
 
 
+_PLAIN = {
+    "material": _material,
+    "waste": _waste,
+    "refrigerant": _refrigerant,
+    "homeworking": _homeworking,
+    "hotel": _hotel,
+}
+
+
 def owner_of(reading: Reading) -> str | None:
-    """Tell whose vehicle it is: own, employee, third_party, managed; the field's default if unsaid."""
+    """Tell whose vehicle it is: own, employee, third_party or managed; a default if unsaid."""
     owners = reading.facets.get("owner", ())
     mode = reading.first("mode")
     if "managed" in owners:

@@ -61,7 +61,7 @@ def read_activity(query: ActivityQuery, speller: Speller) -> Reading:
             if right != word:
                 repaired.append(f"{word} → {right}")
             line.append(right)
-        found = _untangle(lexicon().find(line), line)
+        found = _untangle(lexicon().find(line))
         if part is query.name:
             covered = _coverage(found, line)
         hits.append(found)
@@ -79,7 +79,7 @@ def _coverage(hits: list[Hit], tokens: list[str]) -> float:
     return len(told & {i for hit in hits for i in hit.span}) / len(told)
 
 
-def _untangle(hits: list[Hit], tokens: list[str]) -> list[Hit]:
+def _untangle(hits: list[Hit]) -> list[Hit]:
     """Drop hits that a longer hit of another facet makes meaningless."""
     spans = {
         facet: [set(h.span) for h in hits if h.facet == facet]

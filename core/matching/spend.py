@@ -134,7 +134,7 @@ class SpendIndex:
         ]
         count = len(self.factors)
         frequency: list[Counter[str]] = [Counter() for _ in range(count)]
-        for stems, own in zip(self._stems, self._own, strict=True):
+        for stems, own in zip(self._stems, self._own.tolist(), strict=True):
             frequency[own].update(stems)
         documents = Counter(s for counter in frequency for s in counter)
         self._idf = {s: math.log(1 + (count - n + 0.5) / (n + 0.5)) for s, n in documents.items()}

@@ -19,7 +19,7 @@ STOP = frozenset(_STOP_WORDS.split())
 
 
 def plain(text: str) -> str:
-    """Fold case and accents; every run of other signs becomes one blank. "Heizöl EL" → "heizol el"."""
+    """Fold case and accents, other signs to one blank: "Heizöl-EL" → "heizol el"."""
     folded = unicodedata.normalize("NFKD", text.casefold().replace("ß", "ss"))
     kept = "".join(c for c in folded if not unicodedata.combining(c))
     return re.sub(r"[^a-z0-9]+", " ", kept.replace("ł", "l").replace("ø", "o")).strip()
