@@ -17,7 +17,7 @@ from core.parsing.headings import read_heading
 from core.parsing.parts import PartWriter
 from core.parsing.report import ColumnReport, ParseOptions, ParseReport, RowKind, TableReport
 from core.parsing.sniff import detect_dialect, detect_encoding
-from core.parsing.structure import check_structure, measure_workbook
+from core.parsing.structure import check_structure
 from core.parsing.tables import (
     SEARCH_ROWS,
     Header,
@@ -51,6 +51,10 @@ def parse_file(source: Path, out_dir: Path, options: ParseOptions) -> ParseRepor
     if verdict.detected_type == "xlsx":
         detected = "xlsx"
         tables = _parse_workbook(source, options, writer, notes)
+        if verdict.hidden_rows:
+            notes.append(
+                f"{verdict.hidden_rows} hidden or filtered rows were read like the others."
+            )
     else:
         detected = "csv"
         encoding = detect_encoding(source)
@@ -77,7 +81,6 @@ def _parse_workbook(
     source: Path, options: ParseOptions, writer: PartWriter, notes: list[str]
 ) -> list[TableReport]:
     """Read every visible sheet that holds a table with quantities; name the others in the notes."""
-    hidden_rows = sum(sheet.hidden_rows for sheet in measure_workbook(source).sheets.values())
     book = Workbook(source)
     tables: list[TableReport] = []
     refusals: list[FileRejected] = []
@@ -91,8 +94,6 @@ def _parse_workbook(
             refusals.append(error)
             notes.append(f'Sheet "{name[:60]}" was left out: {error.message}')
     notes += [f'Sheet "{name[:60]}" is hidden and was left out.' for name in book.hidden_sheets]
-    if hidden_rows:
-        notes.append(f"{hidden_rows} hidden or filtered rows were read like the others.")
     if not tables:
         # The sheet that came nearest to a table says best what is missing.
         order = ("no_quantity_column", "no_rows", "no_header")

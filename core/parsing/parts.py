@@ -50,7 +50,7 @@ class PartWriter:
         self._batch.append(row)
         self._batch_kinds.append(kind)
         self._room -= 1
-        self._room_characters -= sum(map(len, row.cells))
+        self._room_characters -= len("".join(row.cells))
         if not self._room or self._room_characters <= 0:
             self._flush()
 

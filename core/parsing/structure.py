@@ -43,6 +43,7 @@ class StructureVerdict:
     detected_type: str
     code: str = ""
     message: str = ""
+    hidden_rows: int = 0  # hidden or filtered rows of a workbook
 
 
 @dataclass(slots=True)
@@ -69,6 +70,7 @@ def check_structure(path: Path, declared_name: str) -> StructureVerdict:
     Never raises for what is in the file: the verdict says what is wrong and what to do about it.
     """
     detected = detect_type(path)
+    hidden_rows = 0
     try:
         if detected == "empty":
             raise FileRejected("The file is empty. Upload one with a header and rows.",
@@ -77,14 +79,15 @@ def check_structure(path: Path, declared_name: str) -> StructureVerdict:
             detect_encoding(path)
             detected = "csv"
         elif detected == "zip":
-            measure_workbook(path)
+            sheets = measure_workbook(path).sheets.values()
+            hidden_rows = sum(sheet.hidden_rows for sheet in sheets)
             detected = "xlsx"
         else:
             _refuse(detected, declared_name)
         _compare_with_name(detected, declared_name)
     except FileRejected as error:
         return StructureVerdict(False, detected, error.code, error.message)
-    return StructureVerdict(True, detected)
+    return StructureVerdict(True, detected, hidden_rows=hidden_rows)
 
 
 def _refuse(detected: str, declared_name: str) -> None:

@@ -183,20 +183,24 @@ class RowClassifier:
 
     def kind(self, cells: Sequence[str]) -> RowKind:
         """Classify one row by its cells; the cheapest tests come first."""
-        if not any(cells) or not any(map(str.strip, cells)):
+        text = "".join(cells)
+        if not text or text.isspace():
             return RowKind.BLANK
-        if max(map(len, cells)) > limits.CELL_CHARACTERS:
+        if len(text) > limits.CELL_CHARACTERS and max(map(len, cells)) > limits.CELL_CHARACTERS:
             return RowKind.CELL_TOO_LARGE
-        if "\x00" in "".join(cells):
+        if "\x00" in text:
             return RowKind.BAD_CHARACTER
-        label = next(cell for cell in cells if cell and not cell.isspace()).strip()
+        label = cells[0].strip() or next(filter(None, map(str.strip, cells)))
         if label[0] in _TOTAL_INITIALS and self._is_total(label, cells):
             return RowKind.TOTAL
         if label.casefold() in self._first:
             folded = tuple(cell.strip().casefold() for cell in cells if cell.strip())
             if folded in self._headers:
                 return RowKind.REPEATED_HEADER
-        if not any(_at(cells, index) for index in self._numbers) and self._width >= 3:
+        for index in self._numbers:
+            if index < len(cells) and cells[index]:
+                return RowKind.DATA
+        if self._width >= 3:
             filled = [cell for cell in cells if cell and not cell.isspace()]
             if len(filled) == 1 and not is_number(filled[0]):
                 return RowKind.NOTE

@@ -80,7 +80,6 @@ def no_checks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "import core.parsing.structure as s\n"
         "ok = s.StructureVerdict(True, 'xlsx')\n"
         "s.check_structure = lambda path, name: ok\n"
-        "s.measure_workbook = lambda path: s.WorkbookSize()\n"
     )
     path = os.pathsep.join((str(gap), str(Path(parse_child.__file__).resolve().parents[1])))
     monkeypatch.setitem(parse_child._CHILD_ENVIRONMENT, "PYTHONPATH", path)

@@ -1,0 +1,381 @@
+"""One raw row of texts → one typed row, or the reason why not.
+
+What is filled in is flagged on the row: region_defaulted, year_defaulted, currency_defaulted,
+name_defaulted, unit_by_region, unit_from_activity, amount_used, credit_note, date_period;
+region_unknown where a region was written that we do not know.
+
+Everything but the number is read once for each distinct combination of texts: a million rows have
+few.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from core.activity_key import activity_key
+from core.dates import ActivityDate, DateOrder, read_date, read_year
+from core.money import currency_in, home_currency, parse_currency
+from core.numbers import (
+    Convention,
+    NumberProblem,
+    read_number,
+    region_convention,
+    split_quantity,
+)
+from core.parsing.report import TableReport
+from core.records import Dimension, Field, RowIssue, Severity
+from core.regions import RegionProblem, parse_region
+from core.units import Unit, UnitProblem, parse_unit, unit
+
+_VALUE_CHARACTERS = 200
+_HOMEWORKING = re.compile(
+    r"home[\s-]?work|work(?:ing)?\s+(?:from|at)\s+home|\bwfh\b|tele-?work|telecommut|telearbeit|"
+    r"home[\s-]?office|t[eé]l[eé]travail|teletrabajo",
+    re.IGNORECASE,
+)
+# Digits with nothing but signs of grouping and decimals: no currency can be in them.
+_PLAIN = re.compile(r"[-+(]?[0-9][0-9.,' ]*\)?")
+_MESSAGES = {
+    "activity_missing": "No activity is named; say what was bought, used or travelled.",
+    "number_missing": "No quantity is given; fill it in, 0 included.",
+    "negative_quantity": "A quantity below zero is only taken for money, as a credit note. "
+    "Correct the sign.",
+    "currency_missing": "No currency is given anywhere. Add a column Currency, or upload the file "
+    "with its region or with currency in the mapping.",
+    "currency_conflict": "The sign at the amount and the column of currencies disagree. Keep one.",
+}
+
+
+class TypedRow(NamedTuple):
+    """One row of TYPED_SCHEMA, in its order."""
+
+    sheet: str
+    row_number: int
+    column_number: int
+    activity_key: str
+    activity_name: str
+    activity_type: str | None
+    activity_description: str | None
+    volume_text: str
+    unit_text: str
+    region_text: str | None
+    date_text: str | None
+    volume: float
+    unit: str
+    dimension: str
+    basis: str | None
+    region: str | None
+    activity_on: dt.date | None
+    year: int | None
+    currency: str | None
+    flags: tuple[str, ...]
+
+
+class Texts(NamedTuple):
+    """The cells of a row by Field, in its order, without outer blanks; "" where there is none."""
+
+    name: str
+    kind: str
+    description: str
+    volume: str
+    unit: str
+    region: str
+    date: str
+    year: str
+    amount: str
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    code: str
+    field: Field
+    message: str
+    value: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """Where and when, and how numbers are written there."""
+
+    region: str | None
+    on: dt.date | None
+    year: int | None
+    flags: tuple[str, ...]
+    warnings: tuple[_Problem, ...]
+    conventions: dict[Field, Convention]
+
+
+@dataclass(frozen=True, slots=True)
+class _Measure:
+    """A unit and the text it was read from."""
+
+    unit: Unit
+    text: str
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Quantity:
+    value: float
+    text: str
+    measure: _Measure
+
+
+@dataclass(frozen=True, slots=True)
+class _Activity:
+    """What is matched, and the unit after a look at the activity."""
+
+    key: str
+    unit: Unit
+    flags: tuple[str, ...]
+
+
+class RowReader:
+    """Reads the rows of one table; problems go to `issues`."""
+
+    def __init__(
+        self,
+        table: TableReport,
+        region: str | None,
+        year: int | None,
+        issues: list[RowIssue],
+    ) -> None:
+        self._table = table
+        self._region = region
+        self._year = year
+        self._issues = issues
+        self._has_volume = table.has(Field.VOLUME)
+        self._has_amount = table.has(Field.AMOUNT)
+        self._headings = {f: table.heading_of(f) or f.value for f in Field}
+        self._setting = lru_cache(maxsize=65_536)(self._read_setting)
+        self._money = lru_cache(maxsize=4_096)(self._find_money)
+        self._measure = lru_cache(maxsize=4_096)(self._find_measure)
+        self._activity = lru_cache(maxsize=262_144)(_activity)
+
+    def read(self, number: int, column: int, typed: list[str], cells: list[str]) -> TypedRow | None:
+        """Return a typed row, None when it is rejected; issues say why."""
+        texts = Texts(*cells)
+        name = texts.name or texts.description or texts.kind
+        if not name:
+            problem = _Problem("activity_missing", Field.ACTIVITY_NAME,
+                               _MESSAGES["activity_missing"])  # fmt: skip
+            self._issue(number, problem, Severity.REJECTED)
+            return None
+        setting = self._setting(texts.region, texts.date, texts.year)
+        quantity = self._quantity(texts, typed, setting)
+        if isinstance(quantity, _Problem):
+            self._issue(number, quantity, Severity.REJECTED)
+            return None
+        for warning in setting.warnings:
+            self._issue(number, warning, Severity.WARNING)
+        measure = quantity.measure
+        activity = self._activity(
+            name, texts.kind or None, texts.description or None, measure.unit, setting.region,
+            setting.year,
+        )  # fmt: skip
+        flags = setting.flags + measure.flags + activity.flags
+        if not texts.name:
+            flags = ("name_defaulted", *flags)
+        if quantity.value < 0:
+            flags = (*flags, "credit_note")
+        return TypedRow(
+            self._table.sheet, number, column, activity.key, name, texts.kind or None,
+            texts.description or None, quantity.text, measure.text, texts.region or None,
+            texts.date or texts.year or None, quantity.value, activity.unit.code,
+            activity.unit.dimension.value,
+            activity.unit.basis.value if activity.unit.basis else None, setting.region,
+            setting.on, setting.year, activity.unit.currency, flags,
+        )  # fmt: skip
+
+    def _read_setting(self, region_text: str, date_text: str, year_text: str) -> _Setting:
+        flags: list[str] = []
+        warnings: list[_Problem] = []
+        region = self._region
+        if region_text:
+            found = parse_region(region_text, us_states=self._table.us_states)
+            region = found if isinstance(found, str) else None
+            if isinstance(found, RegionProblem):
+                flags.append(found.code)
+                warnings.append(_Problem(found.code, Field.REGION, found.message, region_text))
+        elif region:
+            flags.append("region_defaulted")
+        on, year = self._when(date_text, year_text, region, flags, warnings)
+        usual = region_convention(region)
+        conventions = {field: by[usual] for field, by in self._table.decimals.items()}
+        return _Setting(region, on, year, tuple(flags), tuple(warnings), conventions)
+
+    def _when(
+        self,
+        date_text: str,
+        year_text: str,
+        region: str | None,
+        flags: list[str],
+        warnings: list[_Problem],
+    ) -> tuple[dt.date | None, int | None]:
+        """Read day and year; what cannot be read is a warning."""
+        on: dt.date | None = None
+        year: int | None = None
+        if date_text:
+            found = read_date(date_text, self._table.date_order, region=region)
+            if isinstance(found, ActivityDate):
+                on, year = found.on, found.year
+                if found.period not in ("day", "year"):
+                    flags.append("date_period")
+            elif found.code != "date_missing":
+                warnings.append(_Problem(found.code, Field.DATE, found.message, date_text))
+                # Whichever number is the month, the year is the same.
+                either = read_date(date_text, DateOrder.DAY_FIRST)
+                year = either.year if isinstance(either, ActivityDate) else None
+        if year is None and year_text:
+            named = read_year(year_text)
+            if isinstance(named, int):
+                year = named
+            elif named.code != "date_missing":
+                warnings.append(_Problem(named.code, Field.YEAR, named.message, year_text))
+        if year is None and self._year is not None:
+            year = self._year
+            flags.append("year_defaulted")
+        return on, year
+
+    def _quantity(self, texts: Texts, typed: list[str], setting: _Setting) -> _Quantity | _Problem:
+        """Read the quantity with its unit; the amount of money where there is no quantity."""
+        volume = texts.volume
+        number = self._number(volume, Field.VOLUME, typed, setting)
+        if not isinstance(number, NumberProblem) or number.code != "number_missing":
+            return self._volume(texts, typed, number, setting)
+        if texts.amount:
+            return self._amount(texts, typed, setting)
+        where = Field.VOLUME if self._has_volume else Field.AMOUNT
+        return _Problem("number_missing", where, _MESSAGES["number_missing"], volume or None)
+
+    def _number(
+        self, text: str, where: Field, typed: list[str], setting: _Setting
+    ) -> float | NumberProblem:
+        if typed and where.value in typed:
+            return read_number(text, Convention.POINT)
+        convention = setting.conventions.get(where, Convention.BY_REGION)
+        return read_number(text, convention, region=setting.region)
+
+    def _volume(
+        self, texts: Texts, typed: list[str], number: float | NumberProblem, setting: _Setting
+    ) -> _Quantity | _Problem:
+        text, unit_text, region = texts.volume, texts.unit, setting.region
+        if isinstance(number, NumberProblem) and (parts := split_quantity(text)):
+            # "1,200 kWh" in one cell; a unit of its own elsewhere must then say the same.
+            inner = self._number(parts[0], Field.VOLUME, typed, setting)
+            own = parse_unit(parts[1], region=region)
+            if isinstance(own, Unit) and not isinstance(inner, NumberProblem):
+                if unit_text and parse_unit(unit_text, region=region) != own:
+                    return _Problem(number.code, Field.VOLUME, number.message, text)
+                number, unit_text = inner, parts[1]
+        if isinstance(number, NumberProblem):
+            return _Problem(number.code, Field.VOLUME, number.message, text)
+        sign = None if _PLAIN.fullmatch(text) else currency_in(text, region=region)
+        own_sign = sign if isinstance(sign, str) else ""
+        measure = self._measure(unit_text, texts.currency, own_sign, region)
+        if isinstance(measure, _Problem):
+            return measure
+        if number < 0 and measure.unit.dimension is not Dimension.MONEY:
+            message = _MESSAGES["negative_quantity"]
+            return _Problem("negative_quantity", Field.VOLUME, message, text)
+        return _Quantity(number, text, measure)
+
+    def _find_measure(
+        self, unit_text: str, currency_text: str, sign: str, region: str | None
+    ) -> _Measure | _Problem:
+        """Find the unit of a quantity: its own, the sign at the number, the whole column's."""
+        text = unit_text or sign or self._table.unit_text or ""
+        if not text and not self._has_amount:
+            text = currency_text
+        found = parse_unit(text, region=region)
+        if isinstance(found, UnitProblem) and found.code == "unit_ambiguous":
+            money = parse_currency(currency_text, region=region)
+            if isinstance(money, str) and currency_in(text, region="US"):
+                found = unit(money)  # "$" beside a column that says which
+        if isinstance(found, UnitProblem):
+            return _Problem(found.code, Field.UNIT, found.message, text or None)
+        chosen = isinstance(parse_unit(text), UnitProblem)
+        return _Measure(found, text, ("unit_by_region",) if chosen else ())
+
+    def _amount(self, texts: Texts, typed: list[str], setting: _Setting) -> _Quantity | _Problem:
+        text, region = texts.amount, setting.region
+        number = self._number(text, Field.AMOUNT, typed, setting)
+        if isinstance(number, NumberProblem):
+            return _Problem(number.code, Field.AMOUNT, number.message, text)
+        sign, is_open = "", False
+        if not _PLAIN.fullmatch(text):
+            found = currency_in(text, region=region)
+            sign = found if isinstance(found, str) else ""
+            is_open = found is not None and not sign  # a "$" that could be several
+        measure = self._money(texts.currency, texts.unit, sign, is_open, region)
+        if isinstance(measure, _Problem):
+            return measure
+        return _Quantity(number, text, measure)
+
+    def _find_money(
+        self, written: str, unit_text: str, sign: str, is_open: bool, region: str | None
+    ) -> _Measure | _Problem:
+        """Find the currency: its column, the sign at the amount, the table's, the region's."""
+        used = ("amount_used",) if self._has_volume else ()
+        if written:
+            named = _money_of(written, region)
+            if named is None:
+                problem = parse_currency(written, region=region)
+                assert not isinstance(problem, str)
+                return _Problem(problem.code, Field.CURRENCY, problem.message, written)
+            if sign and sign != named.currency:
+                message = _MESSAGES["currency_conflict"]
+                return _Problem("currency_conflict", Field.AMOUNT, message, written)
+            return _Measure(named, written, used)
+        if sign:
+            return _Measure(unit(sign), sign, used)
+        for whole in (self._table.currency_text, unit_text, self._table.unit_text):
+            if whole and (named := _money_of(whole, region)):
+                return _Measure(named, whole, used)
+        home = home_currency(region)
+        if home is None or is_open:
+            return _Problem("currency_missing", Field.CURRENCY, _MESSAGES["currency_missing"])
+        return _Measure(unit(home), "", (*used, "currency_defaulted"))
+
+    def _issue(self, number: int, problem: _Problem, severity: Severity) -> None:
+        column = self._headings[problem.field]
+        message = f'Row {number}, column "{column[:60]}": {problem.message}'
+        value = problem.value[:_VALUE_CHARACTERS] if problem.value else None
+        self._issues.append(
+            RowIssue(self._table.sheet, number, column, problem.code, severity, message, value)
+        )
+
+
+def _money_of(text: str, region: str | None) -> Unit | None:
+    """Return the currency that a text is or holds: "EUR", "k€", "Amount in EUR"."""
+    found = parse_unit(text, region=region)
+    if isinstance(found, Unit) and found.dimension is Dimension.MONEY:
+        return found
+    inner = parse_currency(text, region=region)
+    if not isinstance(inner, str):
+        inner = currency_in(text, region=region) or inner
+    return unit(inner) if isinstance(inner, str) else None
+
+
+def _activity(
+    name: str,
+    kind: str | None,
+    description: str | None,
+    measured: Unit,
+    region: str | None,
+    year: int | None,
+) -> _Activity:
+    flags: tuple[str, ...] = ()
+    texts = (name, kind or "", description or "")
+    if measured.code == "h" and any(_HOMEWORKING.search(text) for text in texts):
+        measured, flags = unit("fte_hour"), ("unit_from_activity",)
+    key = activity_key(
+        name=name, type=kind, description=description, dimension=measured.dimension,
+        basis=measured.basis, currency=measured.currency, region=region, year=year,
+    )  # fmt: skip
+    return _Activity(key, measured, flags)
