@@ -14,6 +14,7 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 JSON_BODY_BYTES = 1024**2
 FORM_OVERHEAD_BYTES = 256 * 1024  # boundaries, part headers and the small fields of an upload
 UPLOAD_PATH = "/v1/files"
+AUTH_PATHS = "/v1/auth"
 
 
 class RequestContext:
@@ -29,6 +30,8 @@ class RequestContext:
         given = Headers(scope=scope).get("x-request-id", "")
         request_id = given if REQUEST_ID.fullmatch(given) else uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
+        # credentials stay out of every cache, also when the answer is an error
+        caching = "no-store" if scope["path"].startswith(AUTH_PATHS) else "private, no-cache"
         started = False
 
         async def send_with_headers(message: Message) -> None:
@@ -38,7 +41,7 @@ class RequestContext:
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = request_id
                 headers["X-Content-Type-Options"] = "nosniff"
-                headers.setdefault("Cache-Control", "private, no-cache")
+                headers.setdefault("Cache-Control", caching)
             await send(message)
 
         try:

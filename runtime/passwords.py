@@ -9,8 +9,6 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from runtime.settings import Settings
 
-MAX_PASSWORD_BYTES = 1024  # hashing a megabyte is an attack, not a password
-
 
 class Passwords:
     """Hashes and verifies. CPU-bound, releases the GIL: call it from a bounded pool of threads."""
@@ -42,5 +40,8 @@ class Passwords:
 
 
 def _normal(password: str) -> bytes:
-    """Return the bytes that are hashed: keyboards differ in how they compose letters."""
-    return unicodedata.normalize("NFKC", password).encode()[:MAX_PASSWORD_BYTES]
+    """Return the bytes that are hashed, all of them: keyboards differ in how they compose letters.
+
+    Whoever takes passwords bounds their length; nothing is cut off here.
+    """
+    return unicodedata.normalize("NFKC", password).encode()

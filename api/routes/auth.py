@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
 from api import logins
@@ -15,13 +15,7 @@ from db.engine import tenant_session
 from db.queries.auth import Membership
 from db.queries.organizations import list_projects
 
-
-def no_store(response: Response) -> None:
-    """Keep credentials out of every cache."""
-    response.headers["Cache-Control"] = "no-store"
-
-
-router = APIRouter(prefix="/v1/auth", tags=["auth"], dependencies=[Depends(no_store)])
+router = APIRouter(prefix="/v1/auth", tags=["auth"])
 
 
 @router.post("/login", **documented("invalid_credentials", "too_many_attempts", *WITH_BODY))

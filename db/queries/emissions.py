@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, case, cast, func, or_, select
 from sqlalchemy.dialects.postgresql import REGCONFIG
+from sqlalchemy.orm import defer
 from sqlmodel import Session
 
 from core.permissions import Reach
@@ -54,6 +55,18 @@ SORTS = {
         "calculated_emission", EMISSION.calculated_emission, paging.Kind.NUMBER
     ),
 }
+
+
+# A list shows none of these, and a calculation may hold kilobytes.
+WITHOUT_EXPLANATION = (
+    defer(EMISSION.calculation, raiseload=True),
+    defer(EMISSION.search_vector, raiseload=True),
+)
+WITHOUT_INDEXES = (
+    defer(EMISSION.search_vector, raiseload=True),
+    defer(FACTOR.search_vector, raiseload=True),
+    defer(FACTOR.embedding, raiseload=True),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +157,7 @@ def list_emissions(
     """Return a page of figures."""
     rows = session.scalars(
         select(EMISSION)
+        .options(*WITHOUT_EXPLANATION)
         .where(*conditions(organization_id, reach, wanted), *paging.after(request, EMISSION.id))
         .order_by(*paging.order_by(request.sort, EMISSION.id))
         .limit(request.limit + 1)
@@ -201,6 +215,7 @@ def get_explained(
         found.append(EMISSION.project_id.in_(reach.projects))
     row = session.execute(
         select(EMISSION, FILE, FACTOR, DECISION)
+        .options(*WITHOUT_INDEXES)
         .join(
             FILE,
             and_(FILE.organization_id == EMISSION.organization_id, FILE.id == EMISSION.file_id),

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import case, func, insert, select
+from sqlalchemy.orm import defer
 from sqlmodel import Session
 
 from core.contracts import FileStatus
@@ -76,6 +77,7 @@ SORTS = {
     "filename": paging.Sort("filename", FILE.filename, paging.Kind.TEXT),
     "size": paging.Sort("file_size", FILE.file_size, paging.Kind.INTEGER),
 }
+NOT_LISTED = (FILE.progress, FILE.recognized, FILE.mapping)
 ISSUE_ORDER = paging.Sort("row_number", ISSUE.row_number, paging.Kind.INTEGER)
 
 
@@ -145,6 +147,7 @@ def list_files(
     """Return a page of uploads."""
     rows = session.scalars(
         select(FILE)
+        .options(*(defer(column, raiseload=True) for column in NOT_LISTED))
         .where(*_conditions(organization_id, reach, wanted), *paging.after(request, FILE.id))
         .order_by(*paging.order_by(request.sort, FILE.id))
         .limit(request.limit + 1)

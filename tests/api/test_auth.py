@@ -46,6 +46,7 @@ def test_wrong_mail_and_wrong_password_cannot_be_told_apart(client, alpha) -> No
     wrong_password = log_in(client, alpha.email, "something else")
     wrong_mail = log_in(client, "nobody@alpha.example", "something else")
     bodies = [problem(a, 401, "invalid_credentials") for a in (wrong_password, wrong_mail)]
+    assert wrong_mail.headers["cache-control"] == "no-store"
     for body in bodies:
         del body["request_id"]
     assert bodies[0] == bodies[1]
