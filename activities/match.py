@@ -32,11 +32,11 @@ from db.queries import pipeline, results
 class Matcher(Protocol):
     """Decides on factors; knows every factor that it may name."""
 
-    factors: Mapping[UUID, EmissionFactor]
+    @property
+    def factors(self) -> Mapping[UUID, EmissionFactor]:
+        """Return the factors by id."""
 
-    def match(
-        self, queries: Sequence[ActivityQuery], thresholds: Thresholds
-    ) -> Sequence[Decision]:
+    def match(self, queries: Sequence[ActivityQuery], thresholds: Thresholds) -> Sequence[Decision]:
         """Return one decision for each query, in order."""
 
 
@@ -95,9 +95,7 @@ class MatchBatch:
         if factor_id is None and decision.candidates:
             factor_id = decision.candidates[0].factor_id
         if factor_id is not None:
-            outcome = calculate(
-                total_row(one), matcher.factors[factor_id], decision, self.rates
-            )
+            outcome = calculate(total_row(one), matcher.factors[factor_id], decision, self.rates)
             if isinstance(outcome, Held):
                 decision = replace(
                     decision,

@@ -46,6 +46,9 @@ def parser() -> argparse.ArgumentParser:
     worker.set_defaults(run=run_worker)
     migrate = commands.add_parser("migrate", help="bring the database to the newest schema")
     migrate.set_defaults(run=run_migrate)
+    replay = commands.add_parser("replay", help="run the workflow code over recorded histories")
+    replay.add_argument("history", type=Path, nargs="+", help="JSON of `temporal workflow show`")
+    replay.set_defaults(run=run_replay)
     return root
 
 
@@ -109,6 +112,18 @@ def run_migrate(_: argparse.Namespace) -> int:
     engine.dispose()
     print("the schema is up to date")
     return 0
+
+
+def run_replay(options: argparse.Namespace) -> int:
+    """Replay histories; exit with 1 when one does not fit the code any more."""
+    from runtime.replay import replay
+
+    failures = 0
+    for path in options.history:
+        problem = asyncio.run(replay(path))
+        failures += problem is not None
+        print(f"{path}: {'replays' if problem is None else problem}")
+    return min(failures, 1)
 
 
 if __name__ == "__main__":

@@ -57,7 +57,9 @@ class DevStack:
         self.state_dir = state_dir.resolve()
         self.say = say
         self.config = dev_config.load()
-        self.supervisor = Supervisor(lambda child: say(f"restarted {child.name}"))
+        self.supervisor = Supervisor(
+            lambda child: say(f"{child.name} ended ({child.last_words()[:200]}), restarting")
+        )
         self.postgres: LocalPostgres | None = None
         self.lock: IO[str] | None = None
         self.addresses: Addresses | None = None
@@ -126,7 +128,7 @@ class DevStack:
         api_port = free_port(API_PORT)
         queue = self.config.task_queues["ai-matching"]
         return Settings(
-            secret_key=secret(self.state_dir / "secret-key", 48),  # type: ignore[arg-type]
+            secret_key=secret(self.state_dir / "secret-key", 48),
             database_url=postgres.uri(DATABASE),
             temporal_address=f"{server.ip}:{port}",
             temporal_namespace=server.namespace,

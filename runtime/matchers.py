@@ -43,18 +43,21 @@ class LibraryMatchers:
         with tenant_session(self.engine, organization_id) as session:
             pinned = pipeline.get_organization(session, organization_id).factor_releases
             own = library.own_factors(session, organization_id)
-            key = (pinned, tuple(own))
-            # One builder at a time: two would double the memory and take twice as long.
-            with self._lock:
-                if (kept := self._kept.get(key)) is not None:
-                    self._kept.move_to_end(key)
-                    return kept
+        key = (pinned, tuple(own))
+        # One builder at a time: two would double the memory and take twice as long.
+        with self._lock:
+            if (kept := self._kept.get(key)) is not None:
+                self._kept.move_to_end(key)
+                return kept
+            # Read first, then build without a transaction: embedding a library that was never
+            # seen takes longer than the database lets a transaction idle.
+            with tenant_session(self.engine, organization_id) as session:
                 factors = [*own, *library.factors_of(session, pinned)]
-                matcher = self.build(factors)
-                self._kept[key] = matcher
-                while len(self._kept) > KEPT_INDEXES:
-                    self._kept.popitem(last=False)
-                return matcher
+            matcher = self.build(factors)
+            self._kept[key] = matcher
+            while len(self._kept) > KEPT_INDEXES:
+                self._kept.popitem(last=False)
+            return matcher
 
     def build(self, factors: list[EmissionFactor]) -> OfflineMatcher:
         """Index factors; embeddings of texts seen before come from the cache on disk."""

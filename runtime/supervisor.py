@@ -80,6 +80,10 @@ class Child:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
+    def last_words(self) -> str:
+        """Return the last line of the log."""
+        return self.tail(1)
+
     def tail(self, lines: int = 15) -> str:
         """Return the end of the log."""
         if not self.log.exists():

@@ -18,7 +18,6 @@ from temporalio.worker import (
     ExecuteActivityInput,
     FixedSizeSlotSupplier,
     Interceptor,
-    SlotSupplier,
     Worker,
     WorkerTuner,
 )
@@ -152,7 +151,7 @@ def make_worker(
 ) -> tuple[Worker, Callable[[], None]]:
     """Build the worker of `queue`; return it and what closes its collaborators."""
     activities, close = activities_of(queue, settings, client)
-    slots: SlotSupplier = FixedSizeSlotSupplier(
+    slots: FixedSizeSlotSupplier | DeploymentSlots = FixedSizeSlotSupplier(
         PIPELINE_SLOTS if queue == options.PIPELINE_QUEUE else REPORT_SLOTS
     )
     deployment_slots: DeploymentSlots | None = None

@@ -1,0 +1,25 @@
+"""Replay: run today's workflow code over a recorded history and say where they part."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from temporalio.client import WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer
+
+from workflows.process_file import ProcessFile
+from workflows.sweep_uploads import SweepUploads
+
+WORKFLOWS = (ProcessFile, SweepUploads)
+
+
+async def replay(path: Path) -> Exception | None:
+    """Return None when the history replays, else what broke it.
+
+    `path` holds the JSON of `temporal workflow show -o json`.
+    """
+    replayer = Replayer(workflows=WORKFLOWS, data_converter=pydantic_data_converter)
+    history = WorkflowHistory.from_json(path.stem, path.read_text())
+    result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
+    return result.replay_failure
