@@ -10,7 +10,7 @@ make every line an activity of its own. A narrative that is mostly reference num
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -95,8 +95,7 @@ def profile(values: Sequence[str]) -> Profile:
         return Profile(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, False, 0)
     distinct = set(filled)
 
-    def share(test: object) -> float:
-        assert callable(test)
+    def share(test: Callable[[str], object]) -> float:
         passed = {value for value in distinct if test(value)}
         return sum(value in passed for value in filled) / len(filled)
 

@@ -94,7 +94,7 @@ _WEAK: dict[Field, str] = {
 # Headings that are about something else, whatever words they hold.
 _OTHER = re.compile(
     r"\b(?:vat|tax|mwst|ust|tva|iva|unit price|price per|einzelpreis|preis pro|prix unitaire|"
-    r"precio unitario|rate|factor|co2e?|co2 eq|emissions?|emissionen|ghg|intensity|percent|share|"
+    r"precio unitario|rates?|factor|co2e?|co2 eq|emissions?|emissionen|ghg|intensity|percent|share|"
     r"id|no|nr|ref|reference|invoice no|transaction no|document number|transno|seq|"
     r"phone|email|e mail|postcode|zip|address|adresse|supplier|vendor|payee|beneficiary|"
     r"lieferant|kreditor|fournisseur|proveedor|organisation|organization|body name|entity|"
@@ -152,6 +152,8 @@ _WEAK_PHRASES = _phrases(_WEAK)
 def read_heading(text: str) -> Heading:
     """Take a heading apart: "Consumption (kWh)" → "consumption" and "kWh"."""
     written = " ".join(text.split())
+    if _is_rate(written):
+        return Heading(written, "rate")
     for match in re.finditer(r"[(\[]\s*([^()\[\]]{1,30}?)\s*[)\]]", written):
         inner = re.sub(r"^(?:in|en)\s+", "", match[1])
         rest = fold_heading(written[: match.start()] + " " + written[match.end() :])
@@ -164,6 +166,22 @@ def read_heading(text: str) -> Heading:
     if folded in _STRONG_PHRASES or folded in _WEAK_PHRASES:
         return Heading(written, folded, _bare_unit(written))
     return _with_bare_unit(written, folded)
+
+
+# "Cost per kWh", "kWh/m2", "EUR/l" are rates; but "Verbrauch / kWh" states a unit.
+_PER = re.compile(r"(?<!\w)(?:per|pro|par|por|je)(?!\w)", re.IGNORECASE)
+
+
+def _is_rate(written: str) -> bool:
+    if _PER.search(written) and not _is_unit(written):
+        return True
+    left, slash, right = written.rpartition("/")
+    numerator = re.split(r"[\s(\[]+", left.strip())[-1]
+    return (
+        bool(slash)
+        and _is_unit(right.strip(" )]"))
+        and (_is_unit(numerator) or isinstance(currency_in(numerator, region="US"), str))
+    )
 
 
 def _with_bare_unit(written: str, folded: str) -> Heading:

@@ -47,22 +47,17 @@ def parse_file(source: Path, out_dir: Path, options: ParseOptions) -> ParseRepor
     writer = PartWriter(out_dir, rows_per_part=options.rows_per_part, max_rows=options.max_rows)
     notes: list[str] = []
     encoding = delimiter = None
-    detected: Literal["csv", "xlsx"]
-    if verdict.detected_type == "xlsx":
-        detected = "xlsx"
+    detected: Literal["csv", "xlsx"] = "xlsx" if verdict.detected_type == "xlsx" else "csv"
+    if detected == "xlsx":
         tables = _parse_workbook(source, options, writer, notes)
-        if verdict.hidden_rows:
-            notes.append(
-                f"{verdict.hidden_rows} hidden or filtered rows were read like the others."
-            )
     else:
-        detected = "csv"
         encoding = detect_encoding(source)
         dialect = detect_dialect(source, encoding)
         delimiter = dialect.delimiter
-        tables = [
-            _SheetParser("", options, writer, notes).parse(read_rows(source, encoding, dialect))
-        ]
+        rows = read_rows(source, encoding, dialect)
+        tables = [_SheetParser("", options, writer, notes).parse(rows)]
+    if verdict.hidden_rows:
+        notes.append(f"{verdict.hidden_rows} hidden or filtered rows were read like others.")
     _check_mapping(tables, options)
     parts = writer.finish()
     return ParseReport(

@@ -257,6 +257,7 @@ class _XmlScan:
         self._parser.StartElementHandler = self._root
 
     def feed(self, chunk: bytes, *, last: bool = False) -> None:
+        """Scan another piece. Raises FileRejected, and ValueError where it is no XML."""
         try:
             self._parser.Parse(chunk, last)
         except expat.ExpatError as error:

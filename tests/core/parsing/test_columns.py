@@ -47,6 +47,7 @@ def test_headings_of_four_languages_are_known(headings: list[str], row: list[str
         ("Consumption (kWh)", "consumption", "kWh"), ("Verbrauch [kWh]", "verbrauch", "kWh"),
         ("Distance_km", "distance", "km"), ("Litres", "", "Litres"), ("Menge in t", "menge in t",
          None), ("Units", "units", None), ("Item", "item", None), ("Code(T)", "code t", None),
+        ("Verbrauch / kWh", "verbrauch", "kWh"), ("mmBtu per short ton", "rate", None),
         ("Anzahl Nächte", "anzahl", "Nächte"), ("Gas (kWh Hs)", "gas", "kWh Hs"),
     ],
 )  # fmt: skip
@@ -100,8 +101,9 @@ def test_numbers_that_count_nothing_are_no_quantity() -> None:
 
 
 def test_emissions_and_factors_in_the_file_are_not_quantities() -> None:
-    headings = ["Activity", "Quantity", "Unit", "Emission factor", "CO2e (kg)", "VAT", "Unit price"]
-    found = fields(headings, [*DIESEL, "2.5", "30", "1", "1.40"])
+    headings = ["Activity", "Quantity", "Unit", "Emission factor", "CO2e (kg)", "VAT", "Unit price",
+                "Cost per litre", "EUR/l", "Heat (kWh/l)"]  # fmt: skip
+    found = fields(headings, [*DIESEL, "2.5", "30", "1", "1.40", "1.40", "1.40", "10"])
     assert set(found) == {"Activity", "Quantity", "Unit"}
 
 
