@@ -208,7 +208,17 @@ def verify(stored: Mapping[str, Any]) -> Verification:
     return Verification(not differences, calculation.emission_kg, emission, tuple(differences))
 
 
+# Fuels of the EPA hub are per million Btu, and US bills in therms of 100,000 of the same Btu; going
+# through kWh would bring in the rounding of 29.3001.
+_DIRECT = {("therm_us", "mmBtu"): (0.1, "1 therm_us = 0.1 mmBtu", "100,000 Btu by definition")}
+
+
 def _convert(steps: list[Step], source: Unit, target: Unit) -> None:
+    direct = _DIRECT.get((source.code, target.code))
+    if direct is not None and not (source.basis and target.basis and source.basis != target.basis):
+        ratio, text, origin = direct
+        steps.append(Step(text, steps[-1].value * ratio, target.code, origin, ratio))
+        return
     conversion = convert(steps[-1].value, source, target)
     value = steps[-1].value
     for step in conversion.steps:

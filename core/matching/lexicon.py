@@ -13,6 +13,8 @@ from functools import cache
 
 from core.matching.text import read_data, words
 
+_PREFIX = 4  # letters by which open-ended phrases are looked up; none is shorter
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:
@@ -34,56 +36,42 @@ class Lexicon:
     """Finds concepts in plain words."""
 
     def __init__(self, rows: Sequence[tuple[str, str, str]]) -> None:
-        # facet → first word → phrases, longest first
-        self._phrases: dict[str, dict[str, list[tuple[tuple[str, ...], str]]]] = {}
-        self._prefixes: dict[str, list[tuple[str, str]]] = {}
+        # first word → (facet, all words, value), longest first: one look-up a word of the text,
+        # whatever the number of facets
+        self._phrases: dict[str, list[tuple[str, tuple[str, ...], str]]] = {}
+        self._prefixes: dict[str, list[tuple[str, str, str]]] = {}
         vocabulary: set[str] = set()
         for facet, value, text in rows:
             for phrase in text.split("|"):
-                if phrase.endswith("*"):
-                    self._prefixes.setdefault(facet, []).append((words(phrase)[0], value))
-                    continue
                 parts = tuple(words(phrase))
                 if not parts:
                     continue
+                if phrase.endswith("*"):
+                    key = parts[0][:_PREFIX]
+                    self._prefixes.setdefault(key, []).append((facet, parts[0], value))
+                    continue
                 vocabulary.update(parts)
-                table = self._phrases.setdefault(facet, {})
-                table.setdefault(parts[0], []).append((parts, value))
-        for table in self._phrases.values():
-            for found in table.values():
-                found.sort(key=lambda item: (-len(item[0]), item[1]))
+                self._phrases.setdefault(parts[0], []).append((facet, parts, value))
+        for found in self._phrases.values():
+            found.sort(key=lambda item: (-len(item[1]), item[0], item[2]))
         self.vocabulary = frozenset(vocabulary)
 
     def find(self, tokens: Sequence[str]) -> list[Hit]:
         """Return the hits of every facet, in order of place."""
         hits: list[Hit] = []
-        for facet, table in self._phrases.items():
-            index = 0
-            while index < len(tokens):
-                hit = self._at(facet, table, tokens, index)
-                if hit is None:
-                    index += 1
-                else:
-                    hits.append(hit)
-                    index = hit.stop
+        used: dict[str, int] = {}  # facet → the first word that no hit of it covers yet
+        for index, token in enumerate(tokens):
+            for facet, parts, value in self._phrases.get(token, ()):
+                stop = index + len(parts)
+                if used.get(facet, 0) <= index and tuple(tokens[index:stop]) == parts:
+                    hits.append(Hit(facet, value, index, stop, " ".join(parts)))
+                    used[facet] = stop
+            for facet, prefix, value in self._prefixes.get(token[:_PREFIX], ()):
+                if used.get(facet, 0) <= index and token.startswith(prefix):
+                    hits.append(Hit(facet, value, index, index + 1, token))
+                    used[facet] = index + 1
         hits.sort(key=lambda hit: (hit.start, hit.facet))
         return hits
-
-    def _at(
-        self,
-        facet: str,
-        table: dict[str, list[tuple[tuple[str, ...], str]]],
-        tokens: Sequence[str],
-        index: int,
-    ) -> Hit | None:
-        for parts, value in table.get(tokens[index], ()):
-            stop = index + len(parts)
-            if tuple(tokens[index:stop]) == parts:
-                return Hit(facet, value, index, stop, " ".join(parts))
-        for prefix, value in self._prefixes.get(facet, ()):
-            if tokens[index].startswith(prefix):
-                return Hit(facet, value, index, index + 1, tokens[index])
-        return None
 
 
 @cache

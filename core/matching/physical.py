@@ -18,6 +18,9 @@ from core.records import Basis, Dimension, EmissionFactor
 _BASE = 6.0
 _KEY_FACET = {"energy": "product", "vehicle": "mode", "refrigerant": "gas", "material": "material",
               "waste": "material"}  # fmt: skip
+_COMPANY = frozenset({
+    "company", "pool", "fleet", "lease", "leased", "firmenwagen", "dienstwagen", "fuhrpark",
+})  # fmt: skip
 _LIQUID = frozenset({"l", "ml", "hl", "gal_us", "gal_uk", "bbl"})
 _GASEOUS = frozenset({"scf", "ft3", "ccf", "mcf"})
 # facet: (agrees, contradicts, factor has a speciality nobody asked for), and the unasked default
@@ -308,7 +311,11 @@ def owner_of(reading: Reading) -> str | None:
     if mode in ("van", "hgv"):
         return owners[0] if owners and owners[0] != "employee" else "own"
     if mode in ("car", "motorbike"):
-        return next((o for o in owners if o != "third_party"), "own")
+        said = [o for o in owners if o != "third_party"]
+        if {"own", "employee"} <= set(said) and "grey" not in reading.tokens:
+            # "own cars" of the staff, but the company's "pool car" on business travel
+            return "own" if _COMPANY & set(reading.tokens) else "employee"
+        return said[0] if said else "own"
     return owners[0] if owners else None
 
 

@@ -24,12 +24,16 @@ FEATURES = ("best", "best3", "name", "centre", "cover", "dice", "bm25", "head", 
             "term", "group")  # fmt: skip
 # Learned on the Austin dev lines and the spend lines of activity_dev; see docs/matching.md.
 WEIGHTS = np.array([3.0, 12.0, 1.2, 1.5, 1.0, 2.3, 3.4, 1.4, 1.5, -0.3, 1.0, 3.5], dtype=np.float32)
-_GENERIC = frozenset(
-    stem(w) for w in ["manufacturing", "manufacturer", "other", "all", "except", "miscellaneous", "not", "elsewhere", "classified", "related", "general", "purpose", "merchant", "wholesaler", "wholesalers", "store", "stores"]
-)  # fmt: skip
-_SERVICE_WORDS = frozenset(
-    stem(w) for w in ["service", "services", "repair", "rental", "hire", "maintenance", "installation", "consulting", "fee", "fees", "contract", "cleaning", "training", "subscription", "insurance", "membership", "lease"]
-)  # fmt: skip
+_GENERIC_WORDS = (
+    "manufacturing manufacturer other all except miscellaneous not elsewhere classified related "
+    "general purpose merchant wholesaler wholesalers store stores"
+)
+_SERVICES = (
+    "service services repair rental hire maintenance installation consulting fee fees contract "
+    "cleaning training subscription insurance membership lease"
+)
+_GENERIC = frozenset(stem(word) for word in _GENERIC_WORDS.split())
+_SERVICE_WORDS = frozenset(stem(word) for word in _SERVICES.split())
 
 
 @cache

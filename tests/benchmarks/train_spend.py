@@ -23,7 +23,7 @@ CACHE = Path("/tmp/tonnage-embeddings")
 
 
 def train(x: np.ndarray, y: np.ndarray, steps: int = 300, l2: float = 1e-2) -> np.ndarray:
-    """Fit weights by gradient descent on the softmax likelihood; x is (lines, sectors, features)."""
+    """Fit weights by the softmax likelihood; x is (lines, sectors, features)."""
     mean, scale = x.mean((0, 1)), x.std((0, 1)) + 1e-6
     z = (x - mean) / scale
     w = WEIGHTS.astype(np.float64) * scale
@@ -52,7 +52,11 @@ def main() -> None:
     embedder = OnnxEmbedder()
     entries = [text for f in factors for text in entry_texts(f)]
     index = SpendIndex(factors, cached_embed(embedder, entries, CACHE))
-    rows = [r for path in sys.argv[1:] for r in csv.DictReader(open(path, encoding="utf-8"))]
+    rows = [
+        row
+        for path in sys.argv[1:]
+        for row in csv.DictReader(Path(path).read_text("utf-8").splitlines())
+    ]
     texts = [r["text"] for r in rows]
     y = np.array([codes[r["label_code"]] for r in rows])
     x = index.features(texts, cached_embed(embedder, texts, CACHE)).astype(np.float64)

@@ -1,0 +1,163 @@
+"""The conventions of the field, ownership, regions and what is no match."""
+
+from __future__ import annotations
+
+import dataclasses
+from uuid import UUID
+
+import pytest
+
+from core.factors.library import load_release
+from core.matching.candidates import LibraryIndex
+from core.matching.matcher import OfflineMatcher
+from core.records import (
+    ActivityQuery,
+    Decision,
+    EmissionFactor,
+    Fallback,
+    Outcome,
+    Thresholds,
+)
+from core.units import unit
+
+
+@pytest.fixture(scope="module")
+def library() -> list[EmissionFactor]:
+    return [
+        factor
+        for name in ("desnz-2025", "epa-hub-2025", "epa-supply-chain-1.3")
+        for factor in load_release(name).factors
+    ]
+
+
+@pytest.fixture(scope="module")
+def matcher(library: list[EmissionFactor]) -> OfflineMatcher:
+    return OfflineMatcher(LibraryIndex.build(library))  # without an embedder: words alone
+
+
+def ask(
+    name: str, code: str, region: str | None = "GB", kind: str | None = None,
+    about: str | None = None, year: int | None = 2025,
+) -> ActivityQuery:  # fmt: skip
+    measured = unit(code)
+    return ActivityQuery(
+        name, name, kind, about, code, measured.dimension, None, region, year, measured.currency
+    )
+
+
+def decide(matcher: OfflineMatcher, asked: ActivityQuery) -> Decision:
+    (decision,) = matcher.match([asked], Thresholds())
+    return decision
+
+
+# Each row is a rule of data/eval/activity_labels.md in new words.
+@pytest.mark.parametrize(
+    ("asked", "source_id"),
+    [
+        (ask("Flight to New York, first class", "passenger_km"), "21_316_3176_11_1"),
+        (ask("Flight LHR-SIN economy without RF", "passenger_km"), "21_316_3171_11_1"),
+        (ask("Company van, battery electric", "mi", kind="Own fleet"), "8_303_3108_9_1"),
+        (ask("Staff mileage in own cars", "mi", kind="Business travel"), "25_301_3074_9_1"),
+        (ask("Pool car diesel", "km", kind="Fleet"), "4_301_3069_4_1"),
+        (ask("Diesel 100% mineral", "l"), "1_101_1012_8_1"),
+        (ask("Heizöl", "l", "DE"), "1_101_1014_8_1"),
+        (ask("Bleifrei Benzin", "l", "DE"), "1_101_1017_8_1"),
+        (ask("Electricity Chicago office", "kWh", "US"), "Table 6/RFCW"),
+        (ask("Electricity", "kWh", "US"), "Table 6/US Average"),
+        (ask("Propane tank refill", "gal_us", "US"), "Table 1/Propane [gal_us]"),
+        (ask("Propane metered", "scf", "US"), "Table 1/Propane Gas [scf]"),
+        (ask("Hotel in Paris", "room_night", "GB"), "29_600_4016_13_1"),
+        (ask("Glass to recycling", "t"), "20_501_5268_15_1"),
+        (ask("Wood chips", "t", kind="Biomass boiler"), "2_104_1044_15_1"),
+        (ask("R134a top up", "kg", kind="F-gas"), "3_200_2024_3_1"),
+        (ask("SF6 leak switchgear", "kg"), "3_200_2075_3_1"),
+    ],
+)
+def test_a_rule_decides_between_near_factors(
+    matcher: OfflineMatcher, asked: ActivityQuery, source_id: str
+) -> None:
+    decision = decide(matcher, asked)
+    assert decision.candidates
+    assert decision.candidates[0].source_id == source_id
+    assert decision.reasons
+
+
+def test_a_foreign_proxy_and_another_year_are_disclosed(matcher: OfflineMatcher) -> None:
+    decision = decide(matcher, ask("Diesel", "l", "DE", year=2023))
+    assert Fallback("region", "DE", "GB") in decision.fallbacks
+    assert Fallback("year", "2023", "2025") in decision.fallbacks
+
+
+def test_a_rule_that_was_applied_is_stated(matcher: OfflineMatcher) -> None:
+    codes = {r.code for r in decide(matcher, ask("Mains gas", "kWh")).reasons}
+    assert "gross_cv_default" in codes
+    codes = {r.code for r in decide(matcher, ask("Flight LHR-JFK", "passenger_km")).reasons}
+    assert {"radiative_forcing", "flight_route"} <= codes
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        (ask("Depreciation of vehicles", "USD", "US"), "not_an_emission"),
+        (ask("Employer's payroll", "USD", "US"), "not_an_emission"),
+        (ask("TOTAL", "USD", "US"), "not_an_emission"),
+        (ask("Electricity bill", "GBP"), "not_an_emission"),
+        (ask("Esso", "GBP"), "product_unknown"),
+        (ask("Strom", "kWh", "AT"), "region_unavailable"),
+        (ask("Hotel Wien", "room_night", "AT"), "region_unavailable"),
+        (ask("Desks", "item"), "no_candidate"),
+        (ask("Electricity", "t"), "unit_mismatch"),
+        (ask("Water", "kWh"), "unit_mismatch"),
+    ],
+)
+def test_what_cannot_be_calculated_is_held_with_its_reason(
+    matcher: OfflineMatcher, asked: ActivityQuery, code: str
+) -> None:
+    decision = decide(matcher, asked)
+    assert decision.outcome is Outcome.HELD
+    assert decision.reasons[0].code == code
+
+
+def test_a_service_about_tax_is_a_service(matcher: OfflineMatcher) -> None:
+    decision = decide(matcher, ask("Tax advisory services", "USD", "US", year=2022))
+    assert decision.candidates[0].source_id == "541213"
+
+
+def test_the_organization_s_own_factor_goes_first(library: list[EmissionFactor]) -> None:
+    green = dataclasses.replace(
+        next(f for f in library if f.source_id == "7_400_4000_5_1"),
+        id=UUID(int=7), release="own", source_id="own-1", name="Electricity, green tariff site B",
+        value_per_unit=0.02, organization_id=UUID(int=1), levels=(),
+    )  # fmt: skip
+    matcher = OfflineMatcher(LibraryIndex.build([green, *library]))
+    assert decide(matcher, ask("Electricity green tariff, site B", "kWh")).factor_id == green.id
+    other = decide(matcher, ask("Electricity", "kWh")).candidates[0]
+    assert other.release == "desnz-2025"
+
+
+def test_the_activity_s_year_chooses_the_release(library: list[EmissionFactor]) -> None:
+    older = [
+        dataclasses.replace(f, id=UUID(int=i), release="desnz-2024", data_year=2024)
+        for i, f in enumerate(library, start=1)
+        if f.release == "desnz-2025" and f.activity_kind == "fuel"
+    ]
+    matcher = OfflineMatcher(LibraryIndex.build([*library, *older]))
+    for year, release in [(2025, "desnz-2025"), (2024, "desnz-2024"), (2026, "desnz-2025"),
+                          (2020, "desnz-2024")]:  # fmt: skip
+        found = decide(matcher, ask("Diesel", "l", year=year)).candidates[0]
+        assert found.release == release
+
+
+def test_thresholds_are_the_organization_s(matcher: OfflineMatcher) -> None:
+    asked = ask("Diesel", "l")
+    (strict,) = matcher.match([asked], Thresholds(review_below=1.0, hold_below=0.0))
+    assert strict.outcome is Outcome.FLAGGED
+    (closed,) = matcher.match([asked], Thresholds(review_below=1.0, hold_below=1.0))
+    assert (closed.outcome, closed.factor_id) == (Outcome.HELD, None)
+    assert closed.candidates[0].source_id == "1_101_1011_8_1"
+
+
+def test_an_empty_library_matches_nothing() -> None:
+    matcher = OfflineMatcher(LibraryIndex.build([]))
+    for asked in (ask("Diesel", "l"), ask("Catering", "USD")):
+        assert decide(matcher, asked).reasons[0].code == "no_candidate"
