@@ -76,3 +76,12 @@ class StorageContract:
         assert list(storage.list("a/files/")) == ["a/files/1", "a/files/2"]
         assert list(storage.list("a/")) == ["a/files/1", "a/files/2", "a/work/1/x"]
         assert list(storage.list("nothing/")) == []
+
+    def test_listing_everything_names_what_is_in_the_store_and_nothing_else(
+        self, storage: Storage
+    ) -> None:
+        for key in ("a/files/1", "b/files/2"):
+            storage.put(key, io.BytesIO(b"x"))
+        assert list(storage.list("")) == ["a/files/1", "b/files/2"]
+        assert list(storage.list("a")) == ["a/files/1"]
+        assert list(storage.list("a/files/1")) == ["a/files/1"]

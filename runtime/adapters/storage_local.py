@@ -11,25 +11,15 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 from urllib.parse import quote, unquote, urlsplit
 
 from core.errors import InvalidInput, NotFound, Unavailable
-from core.ports import StoredObject
+from core.ports import SignedDownload, StoredObject
 
 CHUNK_BYTES = 1024 * 1024
 TEMPORARY = ".incoming-"
-
-
-@dataclass(frozen=True, slots=True)
-class SignedDownload:
-    """What a download link grants."""
-
-    key: str
-    filename: str
-    content_type: str
 
 
 class LocalStorage:
@@ -131,8 +121,9 @@ class LocalStorage:
 
     def list(self, prefix: str) -> Iterator[str]:
         """Yield the keys below `prefix`, sorted."""
-        base = self.root / prefix
-        folder = base if prefix.endswith("/") else base.parent
+        if prefix.startswith("/") or ".." in PurePosixPath(prefix).parts:
+            raise InvalidInput("not a storage prefix")
+        folder = self.root / prefix.rpartition("/")[0]  # never above the root, not even for ""
         if not folder.is_dir():
             return
         for path in sorted(folder.rglob("*")):

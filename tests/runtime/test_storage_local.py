@@ -32,6 +32,23 @@ def test_a_key_cannot_leave_the_store(tmp_path: Path, key: str) -> None:
         make(tmp_path).put(key, io.BytesIO(b"x"))
 
 
+@pytest.mark.parametrize("prefix", ["../", "..", "a/../../", "/", "/etc/"])
+def test_a_listing_cannot_leave_the_store(tmp_path: Path, prefix: str) -> None:
+    storage = make(tmp_path / "store")
+    (tmp_path / "neighbour").write_text("not ours")
+    with pytest.raises(InvalidInput):
+        list(storage.list(prefix))
+
+
+def test_listing_everything_does_not_meet_the_neighbours(tmp_path: Path) -> None:
+    (tmp_path / "neighbour").write_text("not ours")
+    (tmp_path / "unreadable").mkdir()
+    (tmp_path / "unreadable").chmod(0)
+    storage = make(tmp_path / "store")
+    storage.put("a/1", io.BytesIO(b"x"))
+    assert list(storage.list("")) == ["a/1"]
+
+
 def test_a_url_of_another_store_has_no_key(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput):
         make(tmp_path / "one").key("file:///etc/passwd")
