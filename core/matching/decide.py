@@ -35,7 +35,10 @@ class Scored:
     signals: dict[str, float] = field(default_factory=dict)
 
 
-def candidate(scored: Scored) -> Candidate:
+_EXPLAINED = 5  # candidates whose parts of the score are kept; the others keep the score alone
+
+
+def candidate(scored: Scored, *, explained: bool = True) -> Candidate:
     """Turn a scored factor into the record that is kept."""
     factor = scored.factor
     return Candidate(
@@ -46,7 +49,7 @@ def candidate(scored: Scored) -> Candidate:
         value_per_unit=factor.value_per_unit,
         unit=factor.unit,
         score=round(scored.score, 6),
-        signals={name: round(value, 4) for name, value in scored.signals.items()},
+        signals={n: round(v, 4) for n, v in scored.signals.items()} if explained else {},
     )
 
 
@@ -58,7 +61,7 @@ def held(query: ActivityQuery, code: str, sentence: str, ranked: Sequence[Scored
         method=Method.OFFLINE,
         factor_id=None,
         confidence=0.0,
-        candidates=tuple(candidate(s) for s in ranked),
+        candidates=tuple(candidate(s, explained=i < _EXPLAINED) for i, s in enumerate(ranked)),
         reasons=(Reason(code, sentence),),
     )
 
@@ -95,7 +98,7 @@ def decided(
         method=Method.OFFLINE,
         factor_id=None if outcome is Outcome.HELD else best.id,
         confidence=0.0 if outcome is Outcome.HELD else confidence,
-        candidates=tuple(candidate(s) for s in ranked),
+        candidates=tuple(candidate(s, explained=i < _EXPLAINED) for i, s in enumerate(ranked)),
         reasons=(reason, *rules),
         fallbacks=tuple(fallbacks),
     )

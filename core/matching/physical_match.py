@@ -115,12 +115,13 @@ def _region_fits(found: Fit, entry: Entry, region: str | None, index: LibraryInd
     if region is None:
         found.add("region", 0.0)
         return True
+    if factor.region.startswith("US") and region[:2] not in _AMERICAS:
+        return False  # units, fuels and waste practice differ: no proxy for Europe
     # More than any attribute: a figure of the country itself goes before a closer foreign one.
     if factor.region[:2] == region[:2]:
         found.add("region", 8.0)
     else:
-        # Outside of the Americas a British figure is the nearer proxy: same standards and fuels.
-        found.add("region", 1.5 if (factor.region == "GB") != (region[:2] in _AMERICAS) else 0.0)
+        found.add("region", 0.0)
     return True
 
 

@@ -12,11 +12,19 @@ from dataclasses import dataclass, field
 from core.matching.lexicon import Hit, lexicon
 from core.matching.refrigerants import codes_in_query
 from core.matching.routes import Route, codes_in, route_in
-from core.matching.text import STOP, Speller, is_code, words
+from core.matching.text import STOP, Speller, is_code, plain, words
 from core.records import ActivityQuery, Dimension
 
 # Facets whose values of all fields add up, most telling field first.
 _ADDITIVE = {"owner", "use", "waste", "kind", "mode", "hotel"}
+_COALS = {"bituminous", "anthracite", "lignite", "coking_coal", "coal_domestic", "coal_industrial"}
+# Types that say that a thing was bought and not thrown away.
+_BOUGHT = frozenset(
+    {"packaging", "raw", "material", "materials", "purchased", "procurement", "purchases",
+     "stationery", "goods", "einkauf", "achats", "compras", "verpackung", "emballage", "supplies"}
+)  # fmt: skip
+# Stations of the Northeast Corridor, Boston to Washington (hub, table 10, note C).
+_CORRIDOR = frozenset({"BOS", "NYC", "JFK", "LGA", "EWR", "PHL", "BWI", "DCA", "IAD"})
 _TRANSPORT = {Dimension.DISTANCE, Dimension.PASSENGER_DISTANCE, Dimension.FREIGHT_DISTANCE}
 # When several modes are named, the first of these is meant: a "van mileage" is a van's.
 _MODES = ("air", "ferry", "rail", "underground", "tram", "taxi", "coach", "bus", "ship",
@@ -127,14 +135,33 @@ def _refine(reading: Reading) -> None:
         facets["gas"] = gas
         for other in ("product", "material"):  # the "gas" of an "F-gas top-up", the freezer's
             facets.pop(other, None)
+    _refine_product(reading)
     facets["upstream"] = tuple(v for v in facets.get("upstream", ()) if v != "ignore")
     if query.dimension in _TRANSPORT:
         _refine_transport(reading)
     if query.dimension is Dimension.FREIGHT_DISTANCE:
         facets["waste"] = ()
+    recycled = facets.get("waste") == ("yes",) and facets.get("route") == ("recycled",)
+    if recycled and _BOUGHT & set(words(query.type or "")):  # recycled stuff that is bought
+        facets["waste"], facets["source"] = ("content",), ("closed",)
     if "content" in facets.get("waste", ()):
         facets["waste"] = ("content",)
         facets["route"] = ()
+
+
+def _refine_product(reading: Reading) -> None:
+    facets, query = reading.facets, reading.query
+    products = facets.get("product", ())
+    if len(products) > 1 and "coal" in products and set(products) & _COALS:
+        products = tuple(p for p in products if p != "coal")
+    heating_oil = "heating oil" in plain(query.name) and "gas oil" not in plain(reading.text)
+    if products[:1] == ("gas_oil",) and heating_oil and (query.region or "")[:2] in ("GB", "IE"):
+        # "Heating oil" is kerosene in Britain and Ireland, and a gas oil on the continent.
+        products = ("burning_oil", *products[1:])
+    if query.dimension is Dimension.ENERGY and products[:1] == ("bev",):
+        products = ("electricity",)
+    if products:
+        facets["product"] = products
 
 
 def _refrigerant_context(reading: Reading) -> bool:
@@ -169,6 +196,8 @@ def _refine_transport(reading: Reading) -> None:
     else:
         for facet in ("haul", "cabin", "rf"):
             facets.pop(facet, None)
+    if ranked[:1] == ["rail"] and (query.region or "").startswith("US"):
+        _refine_us_rail(reading)
     if ranked[:1] == ["hgv"] or ranked[:1] == ["van"]:
         _refine_weight(reading, ranked[0])
 
@@ -190,6 +219,18 @@ def _refine_air(reading: Reading) -> None:
             cabin = {"Y": "economy", "W": "premium", "C": "business", "J": "business",
                      "F": "first"}[letter.group(1)]  # fmt: skip
             facets["cabin"] = (cabin,)
+        elif re.search(
+            r"\bbusiness\b(?!\s*(?:travel|trip|flight|mileage))", reading.query.name, re.I
+        ):
+            facets["cabin"] = ("business",)
+
+
+def _refine_us_rail(reading: Reading) -> None:
+    """Tell the Northeast Corridor from the other routes by the stations."""
+    route = route_in(reading.text, None)
+    if route is not None and "submode" not in reading.facets:
+        on_it = {route.start.code, route.end.code} <= _CORRIDOR
+        reading.facets["submode"] = ("nec" if on_it else "other_routes",)
 
 
 def _refine_weight(reading: Reading, mode: str) -> None:

@@ -72,46 +72,42 @@ class SpendIndex:
         self._made = np.array([c[:2] in ("31", "32", "33") for c in codes], dtype=np.float32)
         self._trade = np.array([c[:2] in ("42", "44", "45") for c in codes], dtype=np.float32)
         _, self._parent = np.unique([c[:4] for c in codes], return_inverse=True)
-        self._back = np.empty(len(factors), dtype=np.int64)
-        self._back[self._order] = np.arange(len(factors))
+        self._by_parent = np.argsort(self._parent, kind="stable")
+        sizes = np.bincount(self._parent) if len(codes) else np.zeros(0, dtype=np.int64)
+        self._parent_first = np.concatenate([[0], np.cumsum(sizes)])[:-1]
+        self.factors = [self.factors[i] for i in self._order]
 
     def features(self, texts: Sequence[str], vectors: Array | None) -> Array:
-        """Return an array (texts, factors, len(FEATURES)); factors in the order given."""
-        out = np.zeros((len(texts), len(self.factors), len(FEATURES)), dtype=np.float32)
+        """Return an array (len(FEATURES), texts, factors); factors in the order of `factors`."""
+        out = np.zeros((len(FEATURES), len(texts), len(self.factors)), dtype=np.float32)
         if vectors is not None and self._vectors is not None and self._centre is not None:
             similar = vectors @ self._vectors
             for start, stop, first, count in self._groups:
                 block = similar[:, first : first + (stop - start) * count]
                 block = block.reshape(len(texts), stop - start, count)
-                top = min(3, count)
-                best = np.partition(block, count - top, axis=2)[:, :, count - top :]
-                out[:, start:stop, 0] = best.max(axis=2)
-                out[:, start:stop, 1] = best.mean(axis=2)
-            out[:, :, 2] = similar[:, self._first]
-            out[:, :, 3] = vectors @ self._centre
+                if count > 3:
+                    block = np.partition(block, count - 3, axis=2)[:, :, count - 3 :]
+                out[0, :, start:stop] = block.max(axis=2)
+                out[1, :, start:stop] = block.mean(axis=2)
+            out[2] = similar[:, self._first]
+            out[3] = vectors @ self._centre
         for index, text in enumerate(texts):
-            self._lexical_features(text, out[index])
-        base = out[:, :, 0] + 0.5 * out[:, :, 4]
-        self._parent_feature(base, out)
-        return out[:, self._back]
+            self._lexical_features(text, out[:, index])
+        self._parent_feature(out)
+        return out
 
     def scores(self, texts: Sequence[str], vectors: Array | None) -> tuple[Array, Array]:
         """Return (scores, features): scores (texts, factors), linear in the features."""
         features = self.features(texts, vectors)
-        return features @ WEIGHTS, features
+        return np.tensordot(WEIGHTS, features, axes=1), features
 
-    def known(self, text: str) -> float:
-        """Return the share of a line's words that the library knows at all."""
-        stems = set(self._query_stems(text))
-        return sum(s in self._idf for s in stems) / len(stems) if stems else 0.0
-
-    def _parent_feature(self, base: Array, out: Array) -> None:
-        # The mean of the three best sectors of the same 4-digit group: neighbours vouch.
-        size = int(self._parent.max()) + 1 if len(self._parent) else 0
-        for row in range(base.shape[0]):
-            best = np.full(size, -1.0, dtype=np.float32)
-            np.maximum.at(best, self._parent, base[row])
-            out[row, :, 11] = best[self._parent]
+    def _parent_feature(self, out: Array) -> None:
+        # The best sector of the same 4-digit group: neighbours vouch for each other.
+        if not len(self._parent):
+            return
+        base = (out[0] + 0.5 * out[4])[:, self._by_parent]
+        best = np.maximum.reduceat(base, self._parent_first, axis=1)
+        out[11] = best[:, self._parent]
 
     @staticmethod
     def _runs(counts: list[int]) -> list[tuple[int, int, int, int]]:
@@ -178,25 +174,31 @@ class SpendIndex:
     def _lexical_features(self, text: str, out: Array) -> None:
         stems = self._query_stems(text)
         services = bool(_SERVICE_WORDS & set(stems))
-        out[:, 8] = 0.0 if services else self._made
-        out[:, 9] = self._trade
+        out[8] = 0.0 if services else self._made
+        out[9] = self._trade
         if not stems:
             return
         weights = [self._idf.get(s, self._unknown) for s in stems]
         total = sum(weights)
+        # Not shared between calls: several threads may match at once.
         hit = np.zeros(len(self._entries), dtype=np.float32)
+        touched = []
         for s, weight in zip(stems, weights, strict=True):
             rows = self._inverted.get(s)
             if rows is not None:
                 hit[rows] += weight
+                touched.append(rows)
                 owners, scores = self._postings[s]
-                out[owners, 6] += scores
-        out[:, 6] /= 2.2 * total
-        out[:, 4] = np.maximum.reduceat(hit / total, self._first)
-        out[:, 5] = np.maximum.reduceat(2 * hit / (total + self._mass), self._first)
+                out[6, owners] += scores
+        out[6] /= 2.2 * total
+        if touched:
+            rows = np.concatenate(touched)
+            owner = self._own[rows]
+            np.maximum.at(out[4], owner, hit[rows] / total)
+            np.maximum.at(out[5], owner, 2 * hit[rows] / (total + self._mass[rows]))
         owners_of_head = self._heads.get(stems[0])
         if owners_of_head is not None:
-            out[owners_of_head, 7] = 1.0
+            out[7, owners_of_head] = 1.0
         self._terms(stems, out)
 
     def _terms(self, stems: list[str], out: Array) -> None:
@@ -206,4 +208,4 @@ class SpendIndex:
                 window = frozenset(stems[start : start + size])
                 for owner in self._whole.get(window, ()):
                     value = 0.5 * size + (0.5 if start == 0 else 0.0)
-                    out[owner, 10] = max(out[owner, 10], value)
+                    out[10, owner] = max(out[10, owner], value)

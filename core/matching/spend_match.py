@@ -9,7 +9,7 @@ import numpy as np
 from core.matching.candidates import LibraryIndex
 from core.matching.confidence import SPEND_TEMPERATURE, spend_confidence
 from core.matching.decide import NO_CANDIDATE, Scored, decided, held
-from core.matching.spend import FEATURES, WEIGHTS, Array
+from core.matching.spend import FEATURES, Array
 from core.records import ActivityQuery, Decision, Fallback, Reason, Thresholds
 
 _BLOCK = 128  # 128 lines × 1,000 sectors × 12 features: 6 MB
@@ -30,12 +30,9 @@ def match_spend(
         block = queries[start : start + _BLOCK]
         texts = [_text(q) for q in block]
         part = None if vectors is None else vectors[start : start + _BLOCK]
-        features = index.spend.features(texts, part)
-        scores = features @ WEIGHTS
+        scores, features = index.spend.scores(texts, part)
         for row, query in enumerate(block):
-            decisions.append(
-                _decide(index, query, texts[row], scores[row], features[row], thresholds, keep)
-            )
+            decisions.append(_decide(index, query, scores[row], features[:, row], thresholds, keep))
     return decisions
 
 
@@ -61,7 +58,6 @@ def _vectors(index: LibraryIndex, queries: Sequence[ActivityQuery]) -> Array | N
 def _decide(
     index: LibraryIndex,
     query: ActivityQuery,
-    text: str,
     scores: Array,
     features: Array,
     thresholds: Thresholds,
@@ -77,13 +73,13 @@ def _decide(
         Scored(
             factors[i],
             float(scores[i]),
-            {n: float(v) for n, v in zip(FEATURES, features[i], strict=True) if v},
+            {n: v for n, v in zip(FEATURES, features[:, i].tolist(), strict=True) if v},
         )
         for i in order
     ]
     best = ranked[0].factor
     fallbacks = _fallbacks(query, best.region, best.data_year)
-    confidence = spend_confidence(share, index.spend.known(text))
+    confidence = spend_confidence(share, bool(query.type or query.description))
     rule = Reason("spend_based", "Only money is known, so the spend factor of the sector is used.")
     return decided(query, ranked, confidence, thresholds, [rule], fallbacks)
 

@@ -48,10 +48,10 @@ def tops(scores: np.ndarray, y: np.ndarray) -> list[float]:
 
 def main() -> None:
     factors = load_release("epa-supply-chain-1.3").factors
-    codes = {f.source_id: i for i, f in enumerate(factors)}
     embedder = OnnxEmbedder()
     entries = [text for f in factors for text in entry_texts(f)]
     index = SpendIndex(factors, cached_embed(embedder, entries, CACHE))
+    codes = {f.source_id: i for i, f in enumerate(index.factors)}
     rows = [
         row
         for path in sys.argv[1:]
@@ -59,7 +59,8 @@ def main() -> None:
     ]
     texts = [r["text"] for r in rows]
     y = np.array([codes[r["label_code"]] for r in rows])
-    x = index.features(texts, cached_embed(embedder, texts, CACHE)).astype(np.float64)
+    features = index.features(texts, cached_embed(embedder, texts, CACHE))
+    x = np.moveaxis(features, 0, 2).astype(np.float64)
     print("start          ", tops(x @ WEIGHTS, y))
     fold = np.random.default_rng(7).permutation(len(y)) % 5
     # Lines of one label text family fall together by their first word, so that near copies do
