@@ -16,7 +16,7 @@ from core.matching.reading import Reading
 # stand beside the name. A and B from tests/benchmarks/calibrate.py (cross-validated on 408 lines);
 # C is judgement: of the few labelled lines with such context all were right.
 SPEND_TEMPERATURE = 1.0
-SPEND_PLATT = (0.0, 0.33, 0.7)
+SPEND_PLATT = (0.2, 0.33, 0.7)
 # Physical: starts at BASE and loses for what was assumed or contradicted.
 _BASE = 3.2
 _LOSS = {
@@ -25,6 +25,7 @@ _LOSS = {
     "haul": 2.2,  # a flight of unknown length
     "waste_route": 2.6,  # waste with no way of disposal
     "homeworking": 0.6,
+    "state": 3.0,  # liquid or gas
     "proxy": 0.5,  # another country's figure
     "region_missing": 1.2,
     "close_second": 1.6,  # another figure scores about the same

@@ -7,6 +7,7 @@ an activity that does not ask for a speciality is not given one.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 from core.matching.lexicon import lexicon
 from core.matching.refrigerants import codes
@@ -100,10 +101,16 @@ def _upstream(factor: EmissionFactor) -> frozenset[str]:
     if factor.activity_kind == "well_to_tank":
         found.add("wtt")
     if factor.activity_kind.startswith("transmission_losses") or (
-        found and ("t d" in path or "distribution" in path)
+        found and {"t d", "distribution"} & _phrases(path)
     ):
         found.add("td")
     return frozenset(found)
+
+
+def _phrases(path: str) -> set[str]:
+    """Return the words and pairs of words of a path: "t d" is a pair, no part of "wtt d…"."""
+    parts = path.split()
+    return {*parts, *(f"{a} {b}" for a, b in pairwise(parts))}
 
 
 def _kyoto(factor: EmissionFactor) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from core.matching.candidates import LibraryIndex
-from core.matching.decide import NOT_AN_EMISSION, PRODUCT_UNKNOWN, held
+from core.matching.decide import PRODUCT_UNKNOWN, held
 from core.matching.money_rules import not_an_emission, nothing_but_a_vendor
 from core.matching.own import own_matches
 from core.matching.physical_match import match_physical
@@ -49,14 +49,12 @@ class OfflineMatcher:
         if own is not None:
             return own
         reading = read_activity(query, self.index.speller)
-        if query.dimension is not Dimension.MONEY:
-            why = not_an_emission(reading, money=False)
-            if why is not None:
-                return held(query, NOT_AN_EMISSION, why)
-            return match_physical(self.index, reading, thresholds, self.keep)
-        why = not_an_emission(reading, money=True)
+        money = query.dimension is Dimension.MONEY
+        why = not_an_emission(reading, money=money)
         if why is not None:
-            return held(query, NOT_AN_EMISSION, why)
+            return held(query, *why)
+        if not money:
+            return match_physical(self.index, reading, thresholds, self.keep)
         vendor = nothing_but_a_vendor(reading)
         if vendor is not None:
             return held(query, PRODUCT_UNKNOWN, vendor)

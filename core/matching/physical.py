@@ -22,6 +22,7 @@ _COMPANY = frozenset({
     "company", "pool", "fleet", "lease", "leased", "firmenwagen", "dienstwagen", "fuhrpark",
 })  # fmt: skip
 _LIQUID = frozenset({"l", "ml", "hl", "gal_us", "gal_uk", "bbl"})
+_BOTTLED = frozenset({"propane", "butane", "lpg", "cng", "lng"})
 _GASEOUS = frozenset({"scf", "ft3", "ccf", "mcf"})
 # facet: (agrees, contradicts, factor has a speciality nobody asked for), and the unasked default
 _SOFT: dict[str, tuple[float, float, float]] = {
@@ -82,17 +83,15 @@ def _key(found: Fit, reading: Reading, family: str, facets: Facets) -> bool:
         return True
     asked = reading.facets.get(facet, ())
     has = facets.get(facet, frozenset())
-    for rank, value in enumerate(asked):
-        if value in has:
-            found.add(facet, _BASE - 0.8 * rank)
-            return True
-    for value in asked[:1]:
-        costs = [c for other, c in ALTERNATES.get(value, {}).items() if other in has]
-        if costs:
-            found.add(facet, _BASE + max(costs))
-            found.assumed.append("stand_in")
-            return True
-    return False
+    direct = [_BASE - 2.0 * rank for rank, value in enumerate(asked) if value in has]
+    others = ALTERNATES.get(asked[0], {}) if asked else {}
+    indirect = [_BASE + cost for other, cost in others.items() if other in has]
+    if not direct and not indirect:
+        return False
+    if max(indirect, default=0.0) > max(direct, default=0.0):
+        found.assumed.append("stand_in")
+    found.add(facet, max(direct + indirect))
+    return True
 
 
 def _soft(found: Fit, reading: Reading, facets: Facets, facet: str) -> None:
@@ -131,6 +130,8 @@ def _energy(
             return False
         if query.unit in _GASEOUS and factor.unit in _LIQUID:
             return False
+        if query.unit == "m3" and factor.unit in _LIQUID and facets["product"] & _BOTTLED:
+            found.assumed.append("state")  # a cubic metre of propane may be gas
     _soft(found, reading, facets, "blend")
     uses = reading.facets.get("use", ())
     if "use" in facets:

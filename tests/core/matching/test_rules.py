@@ -101,7 +101,7 @@ def test_a_rule_that_was_applied_is_stated(matcher: OfflineMatcher) -> None:
         (ask("Depreciation of vehicles", "USD", "US"), "not_an_emission"),
         (ask("Employer's payroll", "USD", "US"), "not_an_emission"),
         (ask("TOTAL", "USD", "US"), "not_an_emission"),
-        (ask("Electricity bill", "GBP"), "not_an_emission"),
+        (ask("Electricity bill", "GBP"), "no_candidate"),
         (ask("Esso", "GBP"), "product_unknown"),
         (ask("Strom", "kWh", "AT"), "region_unavailable"),
         (ask("Hotel Wien", "room_night", "AT"), "region_unavailable"),
