@@ -1,4 +1,4 @@
-"""Sweep: start every upload that has no workflow."""
+"""Sweep: start every upload and every report that has no workflow."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 from temporalio import activity
 
-from core.contracts import FileRef, SweepInput, SweepResult
+from core.contracts import FileRef, ReportRef, SweepInput, SweepResult
 from core.ports import Pipeline
 from db.queries import pipeline as queries
+from db.queries import reports
 
 
 class SweepOrphans:
@@ -33,9 +34,22 @@ class SweepOrphans:
                 filename_summary=row.filename,
                 organization_name=row.organization_name,
             )
-        return SweepResult(started=len(waiting))
+        forgotten = await asyncio.to_thread(self.waiting_reports, request.older_than_s)
+        for row in forgotten:
+            activity.heartbeat()
+            await self.pipeline.start_report(
+                ReportRef(organization_id=row.organization_id, report_id=row.id),
+                name=row.name,
+                organization_name=row.organization_name,
+            )
+        return SweepResult(started=len(waiting), reports=len(forgotten))
 
     def waiting(self, older_than_s: int) -> Sequence[Any]:
         """Return the uploads that were never started."""
         with Session(self.platform_engine) as session:
             return queries.orphaned_files(session, older_than_s)
+
+    def waiting_reports(self, older_than_s: int) -> Sequence[Any]:
+        """Return the reports that were never begun."""
+        with Session(self.platform_engine) as session:
+            return reports.orphaned_reports(session, older_than_s)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 PROCESS_FILE = "ProcessFile"
 STATUS_QUERY = "status"
+GENERATE_REPORT = "GenerateReport"
 
 
 class Payload(BaseModel):
@@ -240,11 +241,46 @@ class SweepInput(Payload):
 
 
 class SweepResult(Payload):
-    """How many uploads the sweep started."""
+    """How many uploads and reports the sweep started."""
 
     started: int
+    reports: int = 0
 
 
 def workflow_id(file_id: UUID) -> str:
     """Return the id of a file's workflow: the same for every start, so never started twice."""
     return f"file/{file_id}"
+
+
+class ReportRef(Payload):
+    """Names one report of one organization; input of the GenerateReport workflow."""
+
+    organization_id: UUID
+    report_id: UUID
+
+
+class ReportProgress(Payload):
+    """How many rows of a report are written. `rows_total` is None until they were counted."""
+
+    rows_written: int = 0
+    rows_total: int | None = None
+
+
+class ReportResult(Payload):
+    """What became of a report; `status` as reports.status, or "deleted"."""
+
+    status: str
+    rows: int = 0
+    size_bytes: int | None = None
+    attempt: int = 1
+
+
+class FailReportInput(ReportRef):
+    """Why a report ends as failed."""
+
+    problem: Problem
+
+
+def report_workflow_id(report_id: UUID) -> str:
+    """Return the id of a report's workflow: the same for every start, so never started twice."""
+    return f"report/{report_id}"

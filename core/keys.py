@@ -38,3 +38,8 @@ def parse_report_key(organization_id: UUID, file_id: UUID) -> str:
 def activities_key(organization_id: UUID, file_id: UUID) -> str:
     """Return the key of the file's distinct activities."""
     return f"{work_prefix(organization_id, file_id)}activities.parquet"
+
+
+def report_key(organization_id: UUID, report_id: UUID, file_format: str) -> str:
+    """Return the key of a generated report."""
+    return f"{organization_id}/reports/{report_id}.{file_format}"

@@ -12,8 +12,9 @@ from typing import BinaryIO, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from core.contracts import FileProgress, FileRef, Stage
+from core.contracts import FileProgress, FileRef, ReportProgress, ReportRef, Stage
 from core.records import ActivityQuery, Candidate
+from core.reporting import ReportContent
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,17 @@ class Ranker(Protocol):
         """Answer each question, in order."""
 
 
+class ReportRenderer(Protocol):
+    """Writes reports in one format. Neither the network nor other files are within its reach."""
+
+    @property
+    def content_type(self) -> str:
+        """Return the media type of what is written."""
+
+    def render(self, content: ReportContent, target: BinaryIO) -> None:
+        """Write `content` to `target`, row by row; texts are data, never markup or formulas."""
+
+
 @dataclass(frozen=True, slots=True)
 class PendingAttempt:
     """An activity that failed and will be tried again."""
@@ -166,6 +178,18 @@ class Pipeline(Protocol):
 
     async def attempts(self, ref: FileRef) -> Sequence[PendingAttempt]:
         """Return what is being retried; empty when unknown."""
+
+    async def start_report(self, ref: ReportRef, *, name: str, organization_name: str) -> str:
+        """Start the workflow of a report, once; return its id. Raises Unavailable."""
+
+    async def cancel_report(self, ref: ReportRef) -> None:
+        """Ask the workflow of a report to stop; none or a closed one is no error.
+
+        Raises Unavailable.
+        """
+
+    async def report_progress(self, ref: ReportRef) -> ReportProgress | None:
+        """Return how far a report is; None when it is not known."""
 
     async def ready(self) -> bool:
         """Tell whether the workflow service answers."""

@@ -8,10 +8,11 @@ from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
+from workflows.generate_report import GenerateReport
 from workflows.process_file import ProcessFile
 from workflows.sweep_uploads import SweepUploads
 
-WORKFLOWS = (ProcessFile, SweepUploads)
+WORKFLOWS = (ProcessFile, SweepUploads, GenerateReport)
 
 
 async def replay(path: Path) -> Exception | None:

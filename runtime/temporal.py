@@ -18,15 +18,19 @@ from temporalio.common import (
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from core.contracts import (
+    GENERATE_REPORT,
     PROCESS_FILE,
     STATUS_QUERY,
     FileProgress,
     FileRef,
     ProcessFileInput,
+    ReportProgress,
+    ReportRef,
     Stage,
+    report_workflow_id,
     workflow_id,
 )
 from core.errors import Unavailable
@@ -147,6 +151,61 @@ class TemporalPipeline:
             for p in pending
             if p.attempt > 1
         ]
+
+    async def start_report(self, ref: ReportRef, *, name: str, organization_name: str) -> str:
+        """Start the workflow of a report; started already is as good. Raises Unavailable."""
+        job_id = report_workflow_id(ref.report_id)
+        try:
+            await self.client.start_workflow(
+                GENERATE_REPORT,
+                ref,
+                id=job_id,
+                task_queue=options.REPORTS_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                priority=Priority(fairness_key=str(ref.organization_id)),
+                search_attributes=TypedSearchAttributes(
+                    [
+                        SearchAttributePair(options.ORGANIZATION_ID, str(ref.organization_id)),
+                        SearchAttributePair(options.STAGE, "queued"),
+                    ]
+                ),
+                static_summary=f"{name} ({organization_name})"[:200],
+                static_details=f"Report `{ref.report_id}` of organization `{ref.organization_id}`",
+                rpc_timeout=RPC_TIMEOUT,
+            )
+        except WorkflowAlreadyStartedError:
+            pass
+        except (RPCError, RuntimeError) as error:
+            raise Unavailable("Temporal is away; the report is kept and started later") from error
+        return job_id
+
+    async def cancel_report(self, ref: ReportRef) -> None:
+        """Ask the workflow of a report to stop; none or a closed one is no error."""
+        handle = self.client.get_workflow_handle(report_workflow_id(ref.report_id))
+        try:
+            await handle.cancel(rpc_timeout=RPC_TIMEOUT)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise Unavailable("Temporal is away") from error
+        except RuntimeError as error:
+            raise Unavailable("Temporal is away") from error
+
+    async def report_progress(self, ref: ReportRef) -> ReportProgress | None:
+        """Return what the report's worker said last; known to the server, whoever is up."""
+        handle = self.client.get_workflow_handle(report_workflow_id(ref.report_id))
+        try:
+            description = await handle.describe(rpc_timeout=QUERY_TIMEOUT)
+            for pending in description.raw_description.pending_activities:
+                if pending.heartbeat_details.payloads:
+                    [said] = await self.client.data_converter.decode(
+                        pending.heartbeat_details.payloads, [ReportProgress]
+                    )
+                    return said if isinstance(said, ReportProgress) else None
+        except Exception as error:
+            # Progress is a courtesy: without it the answer holds what the row knows.
+            log.info("report progress unanswered: %s", type(error).__name__)
+        return None
 
     async def ready(self) -> bool:
         """Tell whether Temporal answers."""

@@ -29,6 +29,7 @@ from runtime.settings import DatabaseRole, Settings
 from runtime.slots import DeploymentSlots
 from runtime.wiring import make_role_engine, make_scanner, make_storage
 from workflows import options
+from workflows.generate_report import GenerateReport
 from workflows.process_file import ProcessFile
 from workflows.sweep_uploads import SweepUploads
 
@@ -76,6 +77,8 @@ def activities_of(
         return _pipeline_activities(settings, client)
     if queue == options.MATCHING_QUEUE:
         return _matching_activities(settings)
+    if queue == options.REPORTS_QUEUE:
+        return _report_activities(settings)
     raise ValueError(f"no such task queue: {queue}")
 
 
@@ -146,6 +149,32 @@ def _matching_activities(
     return (match.match_batch,), engine.dispose
 
 
+def _report_activities(
+    settings: Settings,
+) -> tuple[Sequence[Callable[..., Any]], Callable[[], None]]:
+    from activities.report import GenerateReports
+    from core.reporting import ReportFormat
+    from runtime.adapters.renderer_csv import CsvRenderer
+
+    engine = make_role_engine(
+        settings, DatabaseRole.WORKER, "tonnage-reports", pool_size=2 * REPORT_SLOTS
+    )
+    reports = GenerateReports(
+        engine,
+        make_storage(settings),
+        {ReportFormat.CSV: CsvRenderer()},
+        work_dir=settings.work_dir,
+    )
+    return (reports.generate_report, reports.fail_report), engine.dispose
+
+
+# A workflow's tasks are worked on where its activities are.
+WORKFLOWS: dict[str, Sequence[type]] = {
+    options.PIPELINE_QUEUE: (ProcessFile, SweepUploads),
+    options.REPORTS_QUEUE: (GenerateReport,),
+}
+
+
 def make_worker(
     queue: str, client: Client, settings: Settings
 ) -> tuple[Worker, Callable[[], None]]:
@@ -162,7 +191,7 @@ def make_worker(
     worker = Worker(
         client,
         task_queue=queue,
-        workflows=(ProcessFile, SweepUploads) if queue == options.PIPELINE_QUEUE else (),
+        workflows=WORKFLOWS.get(queue, ()),
         activities=activities,
         activity_executor=threads,
         interceptors=(SanitizeFailures(),),

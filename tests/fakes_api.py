@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from core.contracts import FileProgress, FileRef, workflow_id
+from core.contracts import (
+    FileProgress,
+    FileRef,
+    ReportProgress,
+    ReportRef,
+    report_workflow_id,
+    workflow_id,
+)
 from core.errors import Unavailable
 from core.ports import PendingAttempt
 
@@ -18,6 +25,9 @@ class FakePipeline:
     started: list[FileRef] = field(default_factory=list)
     progress: list[FileProgress] = field(default_factory=list)
     retrying: list[PendingAttempt] = field(default_factory=list)
+    reports: list[ReportRef] = field(default_factory=list)
+    cancelled: list[ReportRef] = field(default_factory=list)
+    written: ReportProgress | None = None
     closed: bool = False
 
     async def start_file(
@@ -37,6 +47,20 @@ class FakePipeline:
         if self.away:
             raise Unavailable
         return tuple(self.retrying)
+
+    async def start_report(self, ref: ReportRef, *, name: str, organization_name: str) -> str:
+        if self.away:
+            raise Unavailable
+        self.reports.append(ref)
+        return report_workflow_id(ref.report_id)
+
+    async def cancel_report(self, ref: ReportRef) -> None:
+        if self.away:
+            raise Unavailable
+        self.cancelled.append(ref)
+
+    async def report_progress(self, ref: ReportRef) -> ReportProgress | None:
+        return None if self.away else self.written
 
     async def ready(self) -> bool:
         return not self.away

@@ -117,6 +117,23 @@ MATCH_BATCH = ActivityKind(
     schedule_to_close=timedelta(hours=24),
     retry=MATCH_RETRY,
 )
+# A million rows take about half a minute; the rest is room for a slow store.
+GENERATE_REPORT = ActivityKind(
+    name="generate_report",
+    queue=REPORTS_QUEUE,
+    start_to_close=timedelta(hours=1),
+    heartbeat=timedelta(seconds=15),
+    schedule_to_close=timedelta(hours=4),
+    retry=QUICK_RETRY,
+)
+FAIL_REPORT = ActivityKind(
+    name="fail_report",
+    queue=REPORTS_QUEUE,
+    start_to_close=timedelta(minutes=5),
+    heartbeat=None,
+    schedule_to_close=timedelta(hours=4),
+    retry=QUICK_RETRY,
+)
 
 ALL_ACTIVITIES: Sequence[ActivityKind] = (
     SCAN_FILE,
@@ -129,6 +146,8 @@ ALL_ACTIVITIES: Sequence[ActivityKind] = (
     FAIL_FILE,
     RECORD_PROGRESS,
     START_ORPHANS,
+    GENERATE_REPORT,
+    FAIL_REPORT,
 )
 
 

@@ -1,4 +1,4 @@
-"""Start what was uploaded and never started: the repair of a crash between commit and start."""
+"""Start what was committed and never started: the repair of a crash between commit and start."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class SweepUploads:
 
     @workflow.run
     async def run(self) -> contracts.SweepResult:
-        """Start orphaned uploads; return how many."""
+        """Start orphaned uploads and reports; return how many."""
         return await options.call(
             options.START_ORPHANS,
             contracts.SweepInput(),

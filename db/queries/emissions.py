@@ -5,14 +5,17 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, case, cast, func, or_, select
+from sqlalchemy import ColumnElement, Numeric, Text, and_, case, cast, func, or_, select
 from sqlalchemy.dialects.postgresql import REGCONFIG
 from sqlalchemy.orm import defer
 from sqlmodel import Session
 
+from core import exact
+from core.contracts import FileStatus
 from core.permissions import Reach
 from db.models import Decision, Emission, EmissionFactor, File, Organization
 from db.queries import paging
@@ -111,8 +114,20 @@ def search_query(organization_id: UUID, words: str) -> ColumnElement[Any]:
 
 
 def conditions(organization_id: UUID, reach: Reach, wanted: EmissionFilter) -> list[Any]:
-    """Return the WHERE of a filter as a membership sees it."""
-    found = [EMISSION.organization_id == organization_id, EMISSION.deleted_at.is_(None)]
+    """Return the WHERE of a filter as a membership sees it.
+
+    Figures count once their whole file does: half a file is in no sum, a list's or a report's.
+    """
+    complete = select(FILE.id).where(
+        FILE.organization_id == organization_id,
+        FILE.status == FileStatus.COMPLETED.value,
+        FILE.deleted_at.is_(None),
+    )
+    found = [
+        EMISSION.organization_id == organization_id,
+        EMISSION.deleted_at.is_(None),
+        EMISSION.file_id.in_(complete),
+    ]
     if reach.projects is not None:
         found.append(EMISSION.project_id.in_(reach.projects))
     if wanted.q:
@@ -165,41 +180,49 @@ def list_emissions(
     return paging.cut(rows, request, request.sort.name)
 
 
+def exact_sum(column: Any) -> ColumnElement[Decimal]:
+    """Return the sum of a float column as an exact decimal of the digits that are stored.
+
+    A sum of floats depends on the order of the rows, and so would the last digits of a total. The
+    way by text is the only one that keeps all 17: a plain cast to numeric rounds to 15.
+    """
+    return func.coalesce(func.sum(cast(cast(column, Text), Numeric)), 0)
+
+
 def summarize(
     session: Session, organization_id: UUID, reach: Reach, wanted: EmissionFilter
 ) -> Summary:
     """Sum everything the filter lets through, not only one page."""
     scope = case((EMISSION.biogenic, None), else_=EMISSION.scope)
-    counted = case((EMISSION.biogenic, 0.0), else_=EMISSION.calculated_emission)
     rows = session.execute(
         select(
+            EMISSION.biogenic,
             scope.label("scope"),
             EMISSION.activity_type.label("type"),
             func.count().label("figures"),
-            func.sum(EMISSION.calculated_emission).label("all_kg"),
-            func.sum(counted).label("kg"),
+            exact_sum(EMISSION.calculated_emission).label("kg"),
         )
         .where(*conditions(organization_id, reach, wanted))
-        .group_by(scope, EMISSION.activity_type)
+        .group_by(EMISSION.biogenic, scope, EMISSION.activity_type)
     ).all()
-    types = _parts([(row.type, row.figures, row.kg) for row in rows])
-    scopes = _parts([(row.scope, row.figures, row.all_kg) for row in rows])
+    types = _parts([(r.type, r.figures, Decimal() if r.biogenic else r.kg) for r in rows])
+    scopes = _parts([(r.scope, r.figures, r.kg) for r in rows])
     return Summary(
         count=sum(row.figures for row in rows),
-        total_kg_co2e=sum(row.kg for row in rows),
-        biogenic_kg_co2=sum(row.all_kg - row.kg for row in rows),
+        total_kg_co2e=float(exact.total(row.kg for row in rows if not row.biogenic)),
+        biogenic_kg_co2=float(exact.total(row.kg for row in rows if row.biogenic)),
         by_scope=sorted(scopes, key=lambda part: part.key or 9),
         by_type=sorted(types, key=lambda part: (-part.kg_co2e, part.key or ""))[:TYPES_SHOWN],
         types=len(types),
     )
 
 
-def _parts(rows: list[tuple[Any, int, float]]) -> list[Part]:
-    sums: dict[Any, tuple[int, float]] = {}
+def _parts(rows: list[tuple[Any, int, Decimal]]) -> list[Part]:
+    sums: dict[Any, tuple[int, Decimal]] = {}
     for key, count, kg in rows:
-        seen, total = sums.get(key, (0, 0.0))
-        sums[key] = (seen + count, total + kg)
-    return [Part(key, count, kg) for key, (count, kg) in sums.items()]
+        seen, total = sums.get(key, (0, Decimal()))
+        sums[key] = (seen + count, exact.add(total, kg))
+    return [Part(key, count, float(kg)) for key, (count, kg) in sums.items()]
 
 
 def get_explained(

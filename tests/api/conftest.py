@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine, insert, update
 from sqlmodel import Session
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -27,6 +27,7 @@ from runtime.adapters.storage_local import LocalStorage
 from runtime.passwords import Passwords
 from runtime.settings import Settings
 
+FILES: Any = File
 PASSWORD = "a pass phrase of several words"
 
 
@@ -130,6 +131,13 @@ class World:
             "scope": 1,
             "confidence_score": 0.9,
         } | values
+        with Session(self.engine) as session:  # figures show once their file is complete
+            session.execute(
+                update(FILES)
+                .where(FILES.id == file_id, FILES.status == "uploaded")
+                .values(status="completed")
+            )
+            session.commit()
         return self.add(
             Emission, organization_id=organization_id, file_id=file_id, row_number=row, **given
         )

@@ -1,0 +1,158 @@
+"""Report: one snapshot of the figures, streamed through a renderer into object storage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+from sqlalchemy import Engine, text
+from temporalio import activity
+
+from activities.heartbeat import beating
+from activities.objects import scratch
+from activities.report_content import Written, content_of
+from core.contracts import FailReportInput, ReportRef, ReportResult
+from core.errors import Misconfigured, NotFound
+from core.keys import report_key
+from core.ports import ReportRenderer, Storage, StoredObject
+from core.reporting import ReportFormat, ReportStatus
+from db.engine import TenantSession, snapshot, tenant_session
+from db.models import Report
+from db.queries import audit
+from db.queries import reports as queries
+
+PIPELINE = audit.Actor(user_id=None, kind="pipeline")
+DELETED = "deleted"
+
+
+class GenerateReports:
+    """Generates reports; the only writer of a report's final status."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        storage: Storage,
+        renderers: Mapping[ReportFormat, ReportRenderer],
+        *,
+        work_dir: Path,
+    ) -> None:
+        self.engine = engine
+        self.storage = storage
+        self.renderers = renderers
+        self.work_dir = work_dir
+
+    @activity.defn(name="generate_report")
+    def generate_report(self, ref: ReportRef) -> ReportResult:
+        """Render and publish one report. A report that was deleted meanwhile leaves nothing."""
+        report = self.begin(ref)
+        if report is None or report.status != ReportStatus.GENERATING:
+            return self.ended(report, 0)
+        written = Written()
+        with (
+            beating(details=lambda: (written.progress(),)),
+            scratch(self.work_dir) as directory,
+        ):
+            target = directory / "report"
+            self.render(report, target, written)
+            key = report_key(ref.organization_id, ref.report_id, report.file_format or "")
+            with target.open("rb") as source:
+                stored = self.storage.put(
+                    key, source, content_type=self.renderer(report).content_type
+                )
+            return self.publish(ref, stored, written.rows)
+
+    def begin(self, ref: ReportRef) -> Report | None:
+        """Note that the work has begun; None when the report was deleted."""
+        with tenant_session(self.engine, ref.organization_id) as session:
+            try:
+                report = queries.get_report(session, ref.organization_id, ref.report_id)
+            except NotFound:
+                return None
+            queries.mark_started(session, ref.organization_id, ref.report_id)
+            session.commit()
+        return report
+
+    def renderer(self, report: Report) -> ReportRenderer:
+        """Return the adapter of the report's format. Raises Misconfigured."""
+        found = next((r for f, r in self.renderers.items() if f == report.file_format), None)
+        if found is None:
+            raise Misconfigured(f"no renderer for {report.file_format} is installed")
+        return found
+
+    def render(self, report: Report, target: Path, written: Written) -> None:
+        """Write the report to a local file from one read-only snapshot."""
+        with tenant_session(self.engine, report.organization_id) as session, ExitStack() as opened:
+            snapshot(session)
+            session.execute(text("SET TRANSACTION READ ONLY"))
+            content = content_of(session, report, written, opened)
+            with target.open("wb") as sink:
+                self.renderer(report).render(content, sink)
+        written.reconcile(content)
+
+    def publish(self, ref: ReportRef, stored: StoredObject, rows: int) -> ReportResult:
+        """Complete the report, unless it was deleted or given up while it was rendered."""
+        organization_id, report_id = ref.organization_id, ref.report_id
+        with tenant_session(self.engine, organization_id) as session:
+            try:
+                report = queries.get_report(session, organization_id, report_id, lock=True)
+            except NotFound:
+                self.storage.delete(stored.key)
+                return self.ended(None, rows)
+            if report.status == ReportStatus.FAILED:
+                self.storage.delete(stored.key)
+                return self.ended(report, rows)
+            queries.complete_report(
+                session, organization_id, report_id, path=stored.url, size_bytes=stored.size_bytes
+            )
+            after = {"rows": rows, "size_bytes": stored.size_bytes, "sha256": stored.sha256}
+            note(session, ref, "report.completed", after)
+            session.commit()
+        return ReportResult(
+            status=ReportStatus.COMPLETED, rows=rows, size_bytes=stored.size_bytes,
+            attempt=activity.info().attempt,
+        )  # fmt: skip
+
+    @staticmethod
+    def ended(report: Report | None, rows: int) -> ReportResult:
+        """Return how a report had ended before."""
+        return ReportResult(
+            status=report.status or "" if report else DELETED,
+            rows=rows,
+            size_bytes=report.file_size if report else None,
+            attempt=activity.info().attempt,
+        )
+
+    @activity.defn(name="fail_report")
+    def fail_report(self, request: FailReportInput) -> ReportResult:
+        """End a report as failed: the reason stays, the object does not.
+
+        One that was completed although the answer was lost stays complete.
+        """
+        organization_id, report_id = request.organization_id, request.report_id
+        with tenant_session(self.engine, organization_id) as session:
+            try:
+                report = queries.get_report(session, organization_id, report_id, lock=True)
+            except NotFound:
+                self.remove(request)
+                return self.ended(None, 0)
+            if report.status != ReportStatus.GENERATING:
+                return self.ended(report, 0)
+            self.remove(request)
+            queries.fail_report(session, organization_id, report_id, request.problem.message)
+            note(session, request, "report.failed", {"code": request.problem.code})
+            session.commit()
+        return ReportResult(status=ReportStatus.FAILED, attempt=activity.info().attempt)
+
+    def remove(self, ref: ReportRef) -> None:
+        """Remove what a report may have left in storage."""
+        for file_format in ReportFormat:
+            self.storage.delete(report_key(ref.organization_id, ref.report_id, file_format))
+
+
+def note(session: TenantSession, ref: ReportRef, action: str, after: dict[str, object]) -> None:
+    """Add the end of a report to the audit trail."""
+    audit.record(
+        session, ref.organization_id, PIPELINE,
+        action=action, object_type="report", object_id=ref.report_id, after=after,
+    )  # fmt: skip

@@ -1,0 +1,134 @@
+"""What a report shows, read from one snapshot and added up on the way to the renderer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from decimal import Decimal
+
+from temporalio.exceptions import ApplicationError
+
+from core import exact
+from core.contracts import ReportProgress
+from core.reporting import (
+    DETAIL_INDEX,
+    Cell,
+    Group,
+    Note,
+    ReportContent,
+    ReportType,
+    Totals,
+    effective_groups,
+    group_columns,
+    shows_details,
+)
+from db.engine import TenantSession
+from db.models import Report
+from db.queries import report_figures
+from db.queries import reports as queries
+
+KG, BIOGENIC = DETAIL_INDEX["kg_co2e"], DETAIL_INDEX["biogenic_kg_co2"]
+
+
+class Written:
+    """Counts and sums what goes through, so that a report cannot contradict itself."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.expected: int | None = None
+        self.groups = Totals(0, Decimal(), Decimal())
+        self.details = Totals(0, Decimal(), Decimal())
+
+    def progress(self) -> ReportProgress:
+        """Return how far the report is."""
+        return ReportProgress(rows_written=self.rows, rows_total=self.expected)
+
+    def through_groups(self, groups: Iterator[Group]) -> Iterator[Group]:
+        """Pass groups on."""
+        for group in groups:
+            add = group.totals
+            self.groups = plus(self.groups, add.count, add.kg_co2e, add.biogenic_kg_co2)
+            yield group
+
+    def through_details(self, rows: Iterator[tuple[Cell, ...]]) -> Iterator[tuple[Cell, ...]]:
+        """Pass figures on."""
+        for row in rows:
+            self.details = plus(self.details, 1, digits(row[KG]), digits(row[BIOGENIC]))
+            self.rows += 1
+            yield row
+
+    def reconcile(self, content: ReportContent) -> None:
+        """Require that every way of adding gave the total, to the last digit."""
+        ways = [self.groups] if content.group_columns else []
+        if content.with_details:
+            ways.append(self.details)
+        if any(way != content.totals for way in ways):
+            raise ApplicationError(
+                "the rows of the report do not add up to its total",
+                type="ReconciliationFailed",
+                non_retryable=True,
+            )
+
+
+def plus(totals: Totals, count: int, kg: Decimal, biogenic: Decimal) -> Totals:
+    """Return larger totals."""
+    return Totals(
+        totals.count + count,
+        exact.add(totals.kg_co2e, kg),
+        exact.add(totals.biogenic_kg_co2, biogenic),
+    )
+
+
+def digits(cell: Cell) -> Decimal:
+    """Return a figure's cell as the decimal that it shows; an empty one is nothing."""
+    return exact.stored(cell) if isinstance(cell, float) else Decimal()
+
+
+def content_of(
+    session: TenantSession, report: Report, written: Written, opened: ExitStack
+) -> ReportContent:
+    """Return what the report shows; groups and figures are read while they are rendered.
+
+    `opened` closes their cursors, should the renderer stop halfway.
+    """
+    asked = queries.criteria_of(report)
+    kind = ReportType(report.report_type or ReportType.EMISSION_SUMMARY)
+    columns = group_columns(effective_groups(kind, asked.group_by))
+    scope = (session, report.organization_id, asked.reach, asked.wanted)
+    totals = report_figures.sum_all(*scope)
+    with_details = shows_details(kind, asked.include_details)
+    written.expected = totals.count if with_details else 0
+    groups = report_figures.sum_groups(*scope, columns)
+    details = report_figures.figures(*scope)
+    for rows in (groups, details):
+        opened.enter_context(closing(rows))
+    return ReportContent(
+        group_columns=columns,
+        groups=written.through_groups(groups),
+        totals=totals,
+        with_details=with_details,
+        details=written.through_details(details) if with_details else (),
+        notes=[*notes(session, report, asked), *report_figures.factor_sources(*scope)],
+    )
+
+
+def notes(session: TenantSession, report: Report, asked: queries.Criteria) -> list[Note]:
+    """Return what an auditor needs to place the figures."""
+    moment, organization = queries.moment_and_organization(session, report.organization_id)
+    found = [
+        Note("Organization", organization),
+        Note("Report", f"{report.name} ({report.report_type}, {report.id})"),
+    ]
+    if report.description:
+        found.append(Note("Description", report.description))
+    shown = queries.FILTER.dump_python(asked.wanted, mode="json")
+    chosen = [f"{name} = {value}" for name, value in shown.items() if value not in (None, [])]
+    if asked.reach.projects is not None:
+        chosen.append(f"projects = {', '.join(sorted(map(str, asked.reach.projects))) or 'none'}")
+    return [
+        *found,
+        Note("Figures as of", f"{moment:%Y-%m-%d %H:%M:%S} UTC"),
+        Note("Criteria", "; ".join(chosen) or "none: every figure"),
+        Note("Unit", "kg CO2e over 100 years; biogenic CO2 stands apart, outside of scopes"),
+        Note("Not included", "rows that wait for a review or were rejected, unfinished files"),
+    ]

@@ -1,0 +1,194 @@
+"""What a report is made of, whatever format it is rendered in."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+
+class ReportType(StrEnum):
+    """What a report is for."""
+
+    EMISSION_SUMMARY = "emission_summary"
+    DETAILED = "detailed"
+    CUSTOM = "custom"
+
+
+class ReportFormat(StrEnum):
+    """The formats that exist; each has one adapter of core.ports.ReportRenderer."""
+
+    CSV = "csv"
+
+
+class ReportStatus(StrEnum):
+    """The values of reports.status."""
+
+    GENERATING = "generating"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class GroupBy(StrEnum):
+    """By what figures may be summed."""
+
+    SCOPE = "scope"
+    CATEGORY = "category"
+    TYPE = "type"
+    MONTH = "month"
+    REGION = "region"
+    PROJECT = "project"
+    FILE = "file"
+
+
+class ColumnKind(StrEnum):
+    """What the cells of a column hold; a number never becomes text, nor a text a formula."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    NUMBER = "number"
+    DATE = "date"
+
+
+Cell = str | int | float | Decimal | dt.date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a report."""
+
+    name: str
+    kind: ColumnKind = ColumnKind.TEXT
+
+
+# What names a group: columns of DETAIL_COLUMNS, so that groups and figures share one table.
+# Names alone are not unique for projects and files.
+GROUP_COLUMNS: dict[GroupBy, tuple[str, ...]] = {
+    GroupBy.SCOPE: ("scope",),
+    GroupBy.CATEGORY: ("category",),
+    GroupBy.TYPE: ("activity_type",),
+    GroupBy.MONTH: ("month",),
+    GroupBy.REGION: ("region",),
+    GroupBy.PROJECT: ("project", "project_id"),
+    GroupBy.FILE: ("file_name", "file_id"),
+}
+
+DETAIL_COLUMNS = (
+    Column("name"),
+    Column("activity_type"),
+    Column("description"),
+    Column("date", ColumnKind.DATE),
+    Column("year", ColumnKind.INTEGER),
+    Column("month"),
+    Column("region"),
+    Column("quantity", ColumnKind.NUMBER),
+    Column("unit"),
+    Column("scope"),
+    Column("scope3_category", ColumnKind.INTEGER),
+    Column("category"),
+    Column("kg_co2e", ColumnKind.NUMBER),
+    Column("biogenic_kg_co2", ColumnKind.NUMBER),
+    Column("confidence", ColumnKind.NUMBER),
+    Column("method"),
+    Column("formula"),
+    Column("factor_name"),
+    Column("factor_kg_co2e_per_unit", ColumnKind.NUMBER),
+    Column("factor_unit"),
+    Column("factor_region"),
+    Column("factor_source"),
+    Column("factor_source_year", ColumnKind.INTEGER),
+    Column("factor_release"),
+    Column("factor_source_id"),
+    Column("gwp_set"),
+    Column("project"),
+    Column("project_id"),
+    Column("file_name"),
+    Column("file_id"),
+    Column("sheet"),
+    Column("row", ColumnKind.INTEGER),
+    Column("column", ColumnKind.INTEGER),
+    Column("emission_id"),
+)
+DETAIL_INDEX = {column.name: index for index, column in enumerate(DETAIL_COLUMNS)}
+
+OUTSIDE_SCOPES = "outside of scopes"  # biogenic CO2, which belongs to no scope's total
+NO_SCOPE = "not assigned"
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums, as exact decimals: adding the stored digits by hand gives the very same."""
+
+    count: int
+    kg_co2e: Decimal  # without biogenic CO2
+    biogenic_kg_co2: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The sums of one group; `keys` are the cells of the report's group columns."""
+
+    keys: tuple[str | None, ...]
+    totals: Totals
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A line for the auditor: what was asked for, when the figures were read, by which factors."""
+
+    label: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportContent:
+    """Everything a renderer needs.
+
+    `groups` and `details` are read from the database while they are iterated, once, groups first;
+    nothing holds all of them. A detail has one cell a column of DETAIL_COLUMNS.
+    """
+
+    group_columns: tuple[str, ...]
+    groups: Iterable[Group]
+    totals: Totals
+    with_details: bool
+    details: Iterable[tuple[Cell, ...]]
+    notes: Sequence[Note]
+
+
+def group_columns(group_by: Iterable[GroupBy]) -> tuple[str, ...]:
+    """Return the columns that name the groups, in the order asked for."""
+    return tuple(name for by in dict.fromkeys(group_by) for name in GROUP_COLUMNS[by])
+
+
+def shows_details(report_type: ReportType, include_details: bool) -> bool:
+    """Tell whether a report lists every figure: a detailed one always does."""
+    return report_type is ReportType.DETAILED or include_details
+
+
+def effective_groups(report_type: ReportType, group_by: Sequence[GroupBy]) -> tuple[GroupBy, ...]:
+    """Return by what a report sums: a summary that names nothing is one by scope."""
+    if not group_by and report_type is ReportType.EMISSION_SUMMARY:
+        return (GroupBy.SCOPE,)
+    return tuple(dict.fromkeys(group_by))
+
+
+# First characters at which spreadsheet programs begin a formula, or which they drop to find one:
+# OWASP ASVS 5.0 §1.2.10, with CR, LF and the full-width forms that East Asian editions accept.
+FORMULA_STARTS = frozenset("=+-@\t\r\n\0＝＋－＠")
+
+
+def harmless(text: str) -> str:
+    """Return a text that no spreadsheet program takes for a formula. Never for real numbers."""
+    first = text.lstrip(" \u00a0\u3000")[:1] or text[:1]
+    return f"'{text}" if first in FORMULA_STARTS else text
+
+
+def plain_number(value: int | float | Decimal) -> str:
+    """Write a number with every stored digit, a decimal point, no exponent, no idle zeros."""
+    if isinstance(value, int):
+        return str(value)
+    written = format(Decimal(repr(value)) if isinstance(value, float) else value, "f")
+    return written.rstrip("0").rstrip(".") if "." in written else written

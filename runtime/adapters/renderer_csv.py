@@ -1,0 +1,97 @@
+"""Reports as CSV (RFC 4180): one table whose first column says what a row is.
+
+`group` rows carry sums, `total` the sum of everything, `emission` one figure, `note` what an
+auditor wants to know. All have the same columns, so a filter on the first one gives clean data,
+and nothing stands above the header.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from core.reporting import (
+    DETAIL_COLUMNS,
+    Cell,
+    Column,
+    ColumnKind,
+    ReportContent,
+    Totals,
+    harmless,
+    plain_number,
+)
+
+FIGURES = (
+    Column("emissions", ColumnKind.INTEGER),  # how many figures are in a sum
+    Column("kg_co2e", ColumnKind.NUMBER),
+    Column("biogenic_kg_co2", ColumnKind.NUMBER),
+)
+
+
+class CsvRenderer:
+    """core.ports.ReportRenderer for CSV."""
+
+    content_type = "text/csv; charset=utf-8"
+
+    def render(self, content: ReportContent, target: BinaryIO) -> None:
+        """Write totals first, then every figure if wanted, then the notes.
+
+        The byte order mark makes spreadsheet programs read UTF-8 instead of the machine's code
+        page. `target` stays open.
+        """
+        text = io.TextIOWrapper(target, encoding="utf-8-sig", newline="", write_through=False)
+        writer = csv.writer(text, lineterminator="\r\n")
+        names = columns_of(content)
+        writer.writerow(names)
+        for record in records(content, names):
+            writer.writerow(record)
+        text.flush()
+        text.detach()
+
+
+def columns_of(content: ReportContent) -> list[str]:
+    """Return the header."""
+    own = [c.name for c in FIGURES]
+    if content.with_details:
+        return ["record", own[0], *(c.name for c in DETAIL_COLUMNS)]
+    return ["record", "name", *content.group_columns, *own]
+
+
+def records(content: ReportContent, names: list[str]) -> Iterator[list[str]]:
+    """Yield every row below the header as texts."""
+
+    def placed(record: str, name: str, cells: dict[str, str]) -> list[str]:
+        filled = {"record": record, "name": harmless(name), **cells}
+        return [filled.get(column, "") for column in names]
+
+    for group in content.groups:
+        keys = dict(zip(content.group_columns, map(cell, group.keys), strict=True))
+        named = zip(content.group_columns, group.keys, strict=True)
+        shown = " / ".join(key or "–" for column, key in named if not column.endswith("_id"))
+        yield placed("group", shown, keys | figures(group.totals))
+    yield placed("total", "Total", figures(content.totals))
+    if content.with_details:
+        for detail in content.details:
+            yield ["emission", "1", *map(cell, detail)]
+    for note in content.notes:
+        yield placed("note", f"{note.label}: {note.text}", {})
+
+
+def figures(totals: Totals) -> dict[str, str]:
+    """Return the sums as cells."""
+    values: tuple[Cell, ...] = (totals.count, totals.kg_co2e, totals.biogenic_kg_co2)
+    return {column.name: cell(value) for column, value in zip(FIGURES, values, strict=True)}
+
+
+def cell(value: Cell) -> str:
+    """Write one cell; a number keeps its sign, a text never starts a formula."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return harmless(value)
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    return plain_number(value)
