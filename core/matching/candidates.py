@@ -21,6 +21,8 @@ from core.records import Dimension, EmissionFactor
 KEY_FACET = {"energy": "product", "vehicle": "mode", "refrigerant": "gas", "material": "material",
              "waste": "material"}  # fmt: skip
 
+SEGMENT = "#segment"
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -51,8 +53,12 @@ class LibraryIndex:
             self._by_dimension[dimension].append(entry)
             facet = KEY_FACET.get(entry.family)
             upstream = entry.facets.get("upstream", frozenset())
+            # Most car rows are by market segment, which few activities name: kept apart.
+            special = SEGMENT if entry.facets.get("segment") else ""
             for value in entry.facets.get(facet, ()) if facet else ("",):
-                self._by_key[dimension, facet or entry.family, value, upstream].append(entry)
+                self._by_key[dimension, facet or entry.family, value + special, upstream].append(
+                    entry
+                )
                 if not entry.facets.get("upstream"):
                     self._dimensions[facet or entry.family, value].add(dimension)
         self.own = [

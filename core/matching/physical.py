@@ -1,8 +1,8 @@
 """Scores a factor against an activity measured in physical units, facet by facet.
 
 A score is a sum of what agrees and what does not; `None` means that the factor must not be used
-for this activity (another product, another upstream stage, another country's grid). The weights
-are set by hand from the rules of data/eval/activity_labels.md: an agreement on what the thing is
+for this activity (another product, another haul). Upstream stage and region are filtered apart. The
+weights are set by hand from the rules of data/eval/activity_labels.md: an agreement on what it is
 counts 6, on a stated attribute 3 to 4, a default that nobody asked against 0.5 to 1.
 """
 
@@ -59,8 +59,6 @@ def fit(
     reading: Reading, factor: EmissionFactor, family: str, facets: Facets, owner: str | None
 ) -> Fit | None:
     """Score one factor; None when it must not be used."""
-    if frozenset(reading.facets.get("upstream", ())) != facets.get("upstream", frozenset()):
-        return None
     found = Fit()
     if not _key(found, reading, family, facets):
         return None

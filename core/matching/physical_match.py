@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from core.matching.candidates import KEY_FACET, Entry, LibraryIndex
+from core.matching.candidates import KEY_FACET, SEGMENT, Entry, LibraryIndex
 from core.matching.confidence import physical_confidence, text_confidence
 from core.matching.conventions import ALTERNATES, conventions
 from core.matching.decide import (
@@ -75,6 +75,8 @@ def _entries(index: LibraryIndex, reading: Reading) -> Iterable[Entry]:
         values = list(reading.facets.get(facet, ()))
         for value in values[:1]:
             values += [v for v in ALTERNATES.get(value, {}) if v not in values]
+        if reading.facets.get("segment"):
+            values += [value + SEGMENT for value in values]
         for entry in index.named(dimension, facet, values, upstream):
             if KEY_FACET.get(entry.family) == facet and id(entry) not in seen:
                 seen.add(id(entry))

@@ -18,6 +18,7 @@ _STOP_WORDS = (
 STOP = frozenset(_STOP_WORDS.split())
 
 
+@lru_cache(maxsize=20_000)
 def plain(text: str) -> str:
     """Fold case and accents, other signs to one blank: "Heizöl-EL" → "heizol el"."""
     folded = unicodedata.normalize("NFKD", text.casefold().replace("ß", "ss"))
