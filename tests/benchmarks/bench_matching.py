@@ -3,7 +3,7 @@
     python tests/benchmarks/bench_matching.py [--set FILE [--candidates FILE]] [--ranker offline]
         [--json OUT]
 
-Without --set: tests/data/eval/activity_dev.csv, and the Austin lines of /work/shared where they
+Without --set: tests/data/eval/activity_dev.csv, and the Austin lines beside the project where they
 are. A set with the columns of activity_dev.csv is matched against the shipped releases; one with
 text,label_code against the given candidates (a shipped NAICS release without them).
 """
@@ -37,7 +37,7 @@ from tests.benchmarks.matching_sets import (
     row_of,
 )
 
-SHARED = Path("/work/shared/data/eval")
+SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "eval"
 OWN = Path(__file__).resolve().parents[1] / "data" / "eval"
 CACHE = Path(tempfile.gettempdir()) / "tonnage-embeddings"
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from core.factors.library import load_release
 from core.matching.spend import FEATURES, WEIGHTS, SpendIndex, entry_texts
 from runtime.adapters.embedder_onnx import OnnxEmbedder, cached_embed
 
-CACHE = Path("/tmp/tonnage-embeddings")
+CACHE = Path(tempfile.gettempdir()) / "tonnage-embeddings"
 
 
 def train(x: np.ndarray, y: np.ndarray, steps: int = 300, l2: float = 1e-2) -> np.ndarray:

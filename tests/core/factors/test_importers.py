@@ -14,7 +14,7 @@ from core.factors.release_file import dump_factors
 from core.records import Basis, Dimension, EmissionFactor
 from runtime.factors_cli import DATA, main
 
-PUBLISHED = Path("/work/shared/data/factors")
+PUBLISHED = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "factors"
 needs_files = pytest.mark.skipif(
     not PUBLISHED.exists(), reason="the publishers' files are not at hand"
 )
