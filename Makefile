@@ -18,7 +18,7 @@ dev: $(STAMP) ## Run PostgreSQL, Temporal, workers and API until Ctrl-C
 	@$(BIN)/python -m runtime dev $(ARGS)
 
 test: check ## Run the checks and the whole test suite
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -q $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -q $(ARGS)
 
 check: $(STAMP) ## Lint, format, types and the import rule
 	@$(BIN)/ruff check .

@@ -64,23 +64,23 @@ def run_dev(options: argparse.Namespace) -> int:
         console.print(f"A stack runs here already (pid {running.pid}): {running.api_url}/docs")
         return 1
     started = time.monotonic()
-    with stop_on_signals() as stopped:
-        with DevStack(options.state, lambda step: console.print(f"  starting {step} …")) as stack:
-            where = stack.addresses
-            assert where is not None
-            console.print(
-                Panel.fit(
-                    f"API            {where.api_url}/docs\n"
-                    f"Temporal UI    {where.temporal_ui_url}\n"
-                    f"Login          {where.email}  /  {where.password}\n"
-                    f"Logs           {options.state}/logs",
-                    title=f"tonnage is up ({time.monotonic() - started:.0f} s); Ctrl-C stops it",
-                )
+    stack = DevStack(options.state, lambda step: console.print(f"  {step} …"))
+    with stop_on_signals() as stopped, stack:
+        where = stack.addresses
+        assert where is not None
+        console.print(
+            Panel.fit(
+                f"API            {where.api_url}/docs\n"
+                f"Temporal UI    {where.temporal_ui_url}\n"
+                f"Login          {where.email}  /  {where.password}\n"
+                f"Logs           {options.state}/logs",
+                title=f"tonnage is up ({time.monotonic() - started:.0f} s); Ctrl-C stops it",
             )
-            while not stopped():
-                stack.tend()
-                time.sleep(0.3)
-            console.print("stopping …")
+        )
+        while not stopped():
+            stack.tend()
+            time.sleep(0.3)
+        console.print("stopping …")
     return 0
 
 

@@ -13,13 +13,12 @@ import secrets
 import signal
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
+import httpx
 import psutil
 import psycopg
 
@@ -58,7 +57,7 @@ class DevStack:
         self.say = say
         self.config = dev_config.load()
         self.supervisor = Supervisor(
-            lambda child: say(f"{child.name} ended ({child.last_words()[:200]}), restarting")
+            lambda child: say(f"{child.name} ended ({child.last_words()[:200]}); restarted")
         )
         self.postgres: LocalPostgres | None = None
         self.lock: IO[str] | None = None
@@ -209,10 +208,9 @@ class DevStack:
         while time.monotonic() < deadline:
             if not child.running:
                 raise Unavailable(f"{child.name} ended:\n{child.tail()}")
-            with contextlib.suppress(urllib.error.URLError, OSError):
-                with urllib.request.urlopen(url, timeout=2) as answer:
-                    if answer.status == 200:
-                        return
+            with contextlib.suppress(httpx.HTTPError):
+                if httpx.get(url, timeout=2).status_code == 200:
+                    return
             time.sleep(0.1)
         raise Unavailable(
             f"{child.name} did not answer in {START_TIMEOUT_S:.0f} s:\n{child.tail()}"
@@ -280,7 +278,7 @@ def stop_on_signals() -> Iterator[Callable[[], bool]]:
     """Yield a function that tells whether SIGINT or SIGTERM came; the first only asks."""
     stopped = False
 
-    def ask(number: int, _: object) -> None:
+    def ask(*_: object) -> None:
         nonlocal stopped
         if stopped:
             raise KeyboardInterrupt

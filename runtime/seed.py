@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from core.errors import Misconfigured
 from core.factors.library import Release, load_release, releases
 from core.factors.release_file import dump_factors
 from core.permissions import Role
-from core.ports import Embedder
+from core.ports import CachingEmbedder
 from db.engine import make_engine
 from db.queries import library, organizations
 from runtime import migrate
@@ -53,16 +54,18 @@ def load_shipped_releases(platform: Engine, settings: Settings) -> list[str]:
             from runtime.adapters.embedder_onnx import OnnxEmbedder
 
             embedder = OnnxEmbedder(threads=settings.embedder_threads)
-            load_release_into(session, release, embedder)
+            load_release_into(session, release, embedder, settings.work_dir / "embeddings")
             session.commit()
         loaded.append(name)
     return loaded
 
 
-def load_release_into(session: Session, release: Release, embedder: Embedder) -> None:
+def load_release_into(
+    session: Session, release: Release, embedder: CachingEmbedder, cache_dir: Path
+) -> None:
     """Insert one release with the embeddings of its factors' names."""
     texts = [f"{f.name} {f.category}" for f in release.factors]
-    vectors = embedder.embed(texts)
+    vectors = embedder.embed_cached(texts, cache_dir)
     library.insert_release(
         session,
         release_row(release),

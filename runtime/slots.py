@@ -72,6 +72,7 @@ class DeploymentSlots(CustomSlotSupplier):
         self.slots = slots
         self.threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="slots")
         self.spare: list[psycopg.Connection[Any]] = []  # sessions that hold no lock
+        self.held: set[SlotHold] = set()
         self.in_use = 0
         self.counter_lock = threading.Lock()
 
@@ -108,7 +109,7 @@ class DeploymentSlots(CustomSlotSupplier):
             with self.counter_lock:
                 self.in_use -= 1
         if isinstance(ctx.permit, HeldPermit):
-            self.threads.submit(ctx.permit.hold.free)
+            self.threads.submit(self.free, ctx.permit.hold)
 
     def try_take(self) -> SlotHold | None:
         """Return a slot if one is free now; raise psycopg.Error when the database is away."""
@@ -121,23 +122,32 @@ class DeploymentSlots(CustomSlotSupplier):
                     "SELECT pg_try_advisory_lock(%s, %s)", (LOCK_CLASS, number)
                 ).fetchone()
                 if row and row[0]:
-                    return SlotHold(connection, number)
+                    hold = SlotHold(connection, number)
+                    self.held.add(hold)
+                    return hold
         except BaseException:
             connection.close()
             raise
         self.spare.append(connection)
         return None
 
+    def free(self, hold: SlotHold) -> None:
+        """Give one slot back."""
+        self.held.discard(hold)
+        hold.free()
+
     def close(self) -> None:
-        """Close the sessions that hold no lock; the others end with their tasks."""
+        """Close every session. Call it once the worker has stopped: a permit that the SDK was
+        handed while it shut down is never released by it."""
         self.threads.shutdown(wait=True)
+        for hold in list(self.held):
+            self.free(hold)
         while self.spare:
             self.spare.pop().close()
 
-    @staticmethod
-    def free_unwanted(attempt: asyncio.Future[SlotHold | None]) -> None:
+    def free_unwanted(self, attempt: asyncio.Future[SlotHold | None]) -> None:
         """Free a slot that was won after nobody waited any more."""
         if not attempt.cancelled() and attempt.exception() is None:
             hold = attempt.result()
             if hold is not None:
-                hold.free()
+                self.free(hold)

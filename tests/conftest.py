@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from sqlalchemy import Engine, text
+from temporalio.common import SearchAttributeKey
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
 
 from db.engine import make_engine
-from runtime import migrate
+from runtime import dev_config, migrate
+from runtime.dev import script
 from runtime.settings import DatabaseRole, Settings
 
 SERVER_VARIABLE = "TONNAGE_TEST_POSTGRES"  # the server's URI, from the controller to its workers
@@ -53,22 +59,59 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         os.environ.pop(SERVER_VARIABLE, None)
 
 
-@pytest.fixture(scope="session")
-def database_url() -> Iterator[str]:
-    """A migrated, empty database of this test process, as superuser URL."""
+def make_database(name: str) -> str:
+    """Create a migrated, empty database; return its superuser URL."""
     admin = os.environ[SERVER_VARIABLE]
-    name = f"tonnage_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
     with psycopg.connect(admin, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
         # Settings of roles in a database are not copied with the template.
         for role, timeout_s in (("app", 15), ("auth", 15), ("worker", 600)):
             connection.execute(
-                f"ALTER ROLE tonnage_{role} IN DATABASE {name} SET statement_timeout = '{timeout_s}s'"
+                f"ALTER ROLE tonnage_{role} IN DATABASE {name}"
+                f" SET statement_timeout = '{timeout_s}s'"
             )
         connection.execute(f"REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC")
-        connection.execute(f"GRANT TEMPORARY ON DATABASE {name} TO tonnage_worker, tonnage_platform")
-    yield admin.replace("/postgres?", f"/{name}?")
+        connection.execute(
+            f"GRANT TEMPORARY ON DATABASE {name} TO tonnage_worker, tonnage_platform"
+        )
+    return admin.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Async tests run on asyncio, as Temporal's SDK does."""
+    return "asyncio"
+
+
+@asynccontextmanager
+async def temporal_server() -> AsyncIterator[WorkflowEnvironment]:
+    """Run a real Temporal dev server as temporal-dev.yaml says, with its state in memory."""
+    config = dev_config.load()
+    extra = []
+    for key, value in config.dynamic_config.items():
+        extra += ["--dynamic-config-value", f"{key}={json.dumps(value)}"]
+    async with await WorkflowEnvironment.start_local(
+        namespace=config.server.namespace,
+        data_converter=pydantic_data_converter,
+        dev_server_existing_path=script("temporal"),
+        dev_server_extra_args=extra,
+        search_attributes=[SearchAttributeKey.for_keyword(n) for n in config.search_attributes],
+    ) as environment:
+        yield environment
+
+
+@pytest.fixture(scope="session")
+async def temporal(anyio_backend: str) -> AsyncIterator[WorkflowEnvironment]:
+    """The server of the workflow tests, which bring workers of their own."""
+    async with temporal_server() as environment:
+        yield environment
+
+
+@pytest.fixture(scope="session")
+def database_url() -> str:
+    """A database of this test process, as superuser URL."""
+    return make_database(f"tonnage_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}")
 
 
 @pytest.fixture(scope="session")

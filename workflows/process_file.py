@@ -221,6 +221,7 @@ class ProcessFile:
         workflow.upsert_search_attributes([options.STAGE.value_set(stage.value)])
         self.show()
         await self.record("started", message)
+        stop_if_cancelled()
 
     def show(self) -> None:
         """Refresh the workflow's current details in the Web UI."""
@@ -256,6 +257,7 @@ class ProcessFile:
         async def limited(index: int) -> R:
             nonlocal done
             async with window:
+                stop_if_cancelled()
                 result = await one(index)
             done += 1
             self.keeper.advance(done, total, workflow.now())
@@ -271,6 +273,16 @@ class ProcessFile:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             raise
+
+
+def stop_if_cancelled() -> None:
+    """Raise CancelledError when the file was cancelled.
+
+    A request that meets an activity which completes all the same is swallowed with it, and the
+    file would go on to its end.
+    """
+    if workflow.cancellation_reason() is not None:
+        raise asyncio.CancelledError
 
 
 def problem_of(error: ActivityError, stage: Stage | None) -> Problem:

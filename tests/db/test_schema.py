@@ -42,7 +42,9 @@ def documented_indexes() -> list[tuple[str, str, list[str]]]:
     found = re.findall(
         r"CREATE INDEX (\w+) ON (\w+)\s*(?:USING GIN)?\(([^)]*)\)", DESIGN.read_text()
     )
-    return [(index, table, [c.strip() for c in columns.split(",")]) for index, table, columns in found]
+    return [
+        (index, table, [c.strip() for c in columns.split(",")]) for index, table, columns in found
+    ]
 
 
 def test_the_document_names_the_seven_tables_that_we_compare() -> None:
@@ -118,7 +120,9 @@ def test_table_classes_and_tables_have_the_same_columns(admin_engine: Engine) ->
         assert set(actual) == {c.name for c in declared}, name
 
 
-def test_the_schema_goes_down_to_nothing_and_up_again(admin_engine: Engine, database_url: str) -> None:
+def test_the_schema_goes_down_to_nothing_and_up_again(
+    admin_engine: Engine, database_url: str
+) -> None:
     with admin_engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("DROP DATABASE IF EXISTS tonnage_updown"))
         connection.execute(text("CREATE DATABASE tonnage_updown"))
