@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api import errors, openapi
 from api.middleware import BodyLimit, RequestContext
-from api.routes import auth, downloads, emissions, files, health, organizations, reviews
+from api.routes import auth, downloads, emissions, files, health, organizations, reports, reviews
 from api.services import Services, build
 from core.ports import Pipeline, Storage
 from db.engine import refuse_dangerous_role
@@ -85,7 +85,7 @@ def create_app(
     )
     app.state.services = services
     errors.install(app)
-    for module in (auth, organizations, files, reviews, emissions, downloads, health):
+    for module in (auth, organizations, files, reviews, reports, emissions, downloads, health):
         app.include_router(module.router)
     openapi.install(app)
     app.add_middleware(BodyLimit, upload_max_bytes=settings.upload_max_bytes)

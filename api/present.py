@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 
 from api.schemas.common import AuditEntry, HistoryEntry, ScopeTotal
@@ -16,10 +17,19 @@ from api.schemas.emissions import (
     TypeTotal,
 )
 from api.schemas.files import FileDetail, FileItem, RowCounts, RowIssueItem
+from api.schemas.reports import (
+    ReportDetail,
+    ReportItem,
+    ReportPermissions,
+    ReportProgressAnswer,
+)
+from core.contracts import ReportProgress
 from core.ports import Storage
-from db.models import AuditEvent, Emission, EmissionFactor, File, FileEvent, RowIssue
+from core.reporting import MEDIA_TYPES, ReportFormat, ReportStatus
+from db.models import AuditEvent, Emission, EmissionFactor, File, FileEvent, Report, RowIssue
 from db.queries.emissions import Explained, Summary
 from db.queries.files import ScopeTotal as ScopeRow
+from db.queries.reports import criteria_of
 from db.queries.reviews import OpenReview
 
 # Only what was looked at, or what a deployment chose not to look at, leaves the house again.
@@ -167,3 +177,68 @@ def review_item(waiting: OpenReview) -> ReviewItem:
             },
         }
     )  # fmt: skip
+
+
+def report_item(report: Report) -> ReportItem:
+    """Return a report as lists show it."""
+    return ReportItem.model_validate(
+        {
+            **{name: getattr(report, name, None) for name in ReportItem.model_fields},
+            "size_bytes": report.file_size,
+        }
+    )
+
+
+def report_detail(
+    report: Report,
+    *,
+    progress: ReportProgress | None,
+    estimated_completion: dt.datetime | None,
+    may_delete: bool,
+    events: Sequence[AuditEvent],
+    storage: Storage,
+    expires_s: int,
+) -> ReportDetail:
+    """Return a report with all that is known of it."""
+    asked = criteria_of(report)
+    return ReportDetail.model_validate(
+        {
+            **dict(report_item(report)),
+            "criteria": dict(asked.criteria),
+            "group_by": list(asked.group_by),
+            "include_details": asked.include_details,
+            "progress": report_progress(report, progress),
+            "estimated_completion": estimated_completion,
+            "download_url": report_url(report, storage, expires_s),
+            "permissions": ReportPermissions(delete=may_delete),
+            "audit": [AuditEntry.model_validate(event) for event in events],
+        }
+    )
+
+
+def report_progress(report: Report, progress: ReportProgress | None) -> ReportProgressAnswer:
+    """Return how far a report is; a share is said only while rows are written."""
+    if report.status == ReportStatus.COMPLETED:
+        return ReportProgressAnswer(rows_written=None, rows_total=None, percent=100.0)
+    if progress is None:
+        return ReportProgressAnswer(rows_written=None, rows_total=None, percent=0.0)
+    share = progress.rows_written / progress.rows_total if progress.rows_total else 0.0
+    return ReportProgressAnswer(
+        rows_written=progress.rows_written,
+        rows_total=progress.rows_total,
+        percent=min(round(100 * share, 1), 99.0),  # the last step is the store's
+    )
+
+
+def report_url(report: Report, storage: Storage, expires_s: int) -> str | None:
+    """Return a short-lived link to a completed report."""
+    if report.status != ReportStatus.COMPLETED or not report.object_storage_path:
+        return None
+    file_format = ReportFormat(report.file_format or "")
+    kept = "".join(c for c in report.name if c.isprintable() and c not in '/\\:*?"<>|')
+    return storage.signed_url(
+        storage.key(report.object_storage_path),
+        filename=f"{kept[:150].strip(' .') or 'report'}.{file_format}",
+        content_type=MEDIA_TYPES[file_format],
+        expires_s=expires_s,
+    )

@@ -23,6 +23,9 @@ class ReportFormat(StrEnum):
     CSV = "csv"
 
 
+MEDIA_TYPES = {ReportFormat.CSV: "text/csv; charset=utf-8"}
+
+
 class ReportStatus(StrEnum):
     """The values of reports.status."""
 

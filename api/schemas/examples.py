@@ -246,6 +246,48 @@ REVIEWS: dict[str, Any] = {
     "pagination": PAGINATION,
 }
 
+REPORT_ITEM: dict[str, Any] = {
+    "id": REVIEW,
+    "name": "Footprint 2024",
+    "description": None,
+    "report_type": "emission_summary",
+    "file_format": "csv",
+    "status": "completed",
+    "user_id": USER,
+    "size_bytes": 1384,
+    "error_message": None,
+    "created_at": AT,
+    "updated_at": AT,
+    "generation_started_at": AT,
+    "generation_completed_at": AT,
+}
+REPORTS: dict[str, Any] = {"reports": [REPORT_ITEM], "pagination": PAGINATION}
+REPORT_DETAIL: dict[str, Any] = REPORT_ITEM | {
+    "criteria": {"date_from": "2024-01-01", "date_to": "2024-12-31"},
+    "group_by": ["scope", "category"],
+    "include_details": False,
+    "progress": {"rows_written": None, "rows_total": None, "percent": 100.0},
+    "estimated_completion": None,
+    "download_url": "/v1/downloads?token=…",
+    "permissions": {"delete": True},
+    "audit": [
+        {
+            "action": "report.requested",
+            "actor": "user",
+            "actor_user_id": USER,
+            "occurred_at": AT,
+            "request_id": "0f8a1c6f2f0e4c0b9a54d3f9f3f0a7d2",
+            "before": None,
+            "after": {"name": "Footprint 2024"},
+        }
+    ],
+}
+REPORT_ACCEPTED: dict[str, Any] = {
+    "report_id": REVIEW,
+    "status": "generating",
+    "estimated_completion": AT,
+}
+
 BY_SCHEMA: dict[str, dict[str, Any]] = {
     "Tokens": TOKENS,
     "Me": ME,
@@ -258,4 +300,8 @@ BY_SCHEMA: dict[str, dict[str, Any]] = {
     "EmissionList": EMISSIONS,
     "EmissionDetail": EMISSION_DETAIL,
     "ReviewList": REVIEWS,
+    "ReportAccepted": REPORT_ACCEPTED,
+    "ReportList": REPORTS,
+    "ReportDetail": REPORT_DETAIL,
+    "ReportDeleted": {"deleted": True, "report_id": REVIEW},
 }

@@ -180,6 +180,14 @@ def list_emissions(
     return paging.cut(rows, request, request.sort.name)
 
 
+def count_emissions(
+    session: Session, organization_id: UUID, reach: Reach, wanted: EmissionFilter
+) -> int:
+    """Count figures."""
+    found = conditions(organization_id, reach, wanted)
+    return session.scalar(select(func.count()).select_from(EMISSION).where(*found)) or 0
+
+
 def exact_sum(column: Any) -> ColumnElement[Decimal]:
     """Return the sum of a float column as an exact decimal of the digits that are stored.
 

@@ -15,10 +15,12 @@ from typing import BinaryIO
 
 from core.reporting import (
     DETAIL_COLUMNS,
+    MEDIA_TYPES,
     Cell,
     Column,
     ColumnKind,
     ReportContent,
+    ReportFormat,
     Totals,
     harmless,
     plain_number,
@@ -34,7 +36,7 @@ FIGURES = (
 class CsvRenderer:
     """core.ports.ReportRenderer for CSV."""
 
-    content_type = "text/csv; charset=utf-8"
+    content_type = MEDIA_TYPES[ReportFormat.CSV]
 
     def render(self, content: ReportContent, target: BinaryIO) -> None:
         """Write totals first, then every figure if wanted, then the notes.

@@ -21,7 +21,7 @@ from fakes_api import FakePipeline
 from api.app import create_app
 from core.permissions import Role
 from db.ids import uuid7
-from db.models import Decision, Emission, EmissionFactor, File, Review, RowIssue
+from db.models import Decision, Emission, EmissionFactor, File, Report, Review, RowIssue
 from db.queries import organizations
 from runtime.adapters.storage_local import LocalStorage
 from runtime.passwords import Passwords
@@ -176,6 +176,18 @@ class World:
             Review, organization_id=organization_id, file_id=file_id, decision_id=decision_id,
             **given,
         )  # fmt: skip
+
+    def report(self, organization_id: UUID, email: str, **values: Any) -> UUID:
+        criteria = {
+            "criteria": {}, "filter": {}, "projects": None, "group_by": [],
+            "include_details": False, "rows_expected": 0,
+            "estimated_completion": "2026-11-22T14:00:00+00:00",
+        }  # fmt: skip
+        given = {
+            "user_id": self.user_id(email), "name": "Year", "file_format": "csv",
+            "query_criteria": criteria,
+        } | values  # fmt: skip
+        return self.add(Report, organization_id=organization_id, **given)
 
     def issue(self, organization_id: UUID, file_id: UUID, row: int, **values: Any) -> UUID:
         given = {

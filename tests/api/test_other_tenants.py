@@ -13,6 +13,7 @@ PATHS_WITH_AN_ID = {
     "/v1/files/{file_id}/events": "file",
     "/v1/files/{file_id}/issues": "file",
     "/v1/emissions/{emission_id}": "emission",
+    "/v1/emissions/reports/{report_id}": "report",
 }
 
 
@@ -28,6 +29,7 @@ def theirs(world, beta) -> dict[str, UUID]:
         "emission": world.emission(beta.id, file_id, 2),
         "review": world.review(beta.id, file_id, decision),
         "issue": world.issue(beta.id, file_id, 3),
+        "report": world.report(beta.id, beta.email),
     }
 
 
@@ -55,6 +57,7 @@ def test_lists_show_nothing_of_another_organization(client, alpha, theirs) -> No
     emissions = get("/v1/emissions", headers=alpha.headers).json()
     assert (emissions["results"], emissions["summary"]["count"]) == ([], 0)
     assert get("/v1/emissions/reviews", headers=alpha.headers).json()["reviews"] == []
+    assert get("/v1/emissions/reports", headers=alpha.headers).json()["reports"] == []
     named = {"file_id": str(theirs["file"]), "project_id": str(theirs["project"])}
     assert get("/v1/emissions", headers=alpha.headers, params=named).json()["results"] == []
     [only] = get("/v1/organizations", headers=alpha.headers).json()["organizations"]

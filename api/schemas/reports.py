@@ -1,0 +1,159 @@
+"""Reports: what may be asked for, what is listed, how far one is."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StringConstraints,
+    model_validator,
+)
+
+from api.schemas.common import Answer, AuditEntry, Body, Pagination, Text, storable
+from core.reporting import GroupBy, ReportFormat, ReportStatus, ReportType
+from db.queries.emissions import EmissionFilter
+
+LongText = Annotated[
+    str, StringConstraints(min_length=1, max_length=2000), AfterValidator(storable)
+]
+
+
+class ReportCriteria(Body):
+    """Which figures: the filters of GET /v1/emissions, with the same bounds."""
+
+    q: Text | None = Field(default=None, description="Full text: name, type, description")
+    name: Text | None = Field(default=None, description="Beginning of the name")
+    type: Text | None = None
+    scope: list[Annotated[int, Field(ge=1, le=3)]] = Field(default=[], max_length=3)
+    category: Text | None = None
+    file_id: UUID | None = None
+    project_id: UUID | None = None
+    region: Text | None = Field(default=None, description="ISO 3166-1 alpha-2")
+    date_from: dt.date | None = Field(default=None, description="Activity date, included")
+    date_to: dt.date | None = Field(default=None, description="Activity date, included")
+    min_confidence: float | None = Field(default=None, ge=0, le=1)
+
+    _sent: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def keep_what_was_sent(cls, sent: Any, read: Callable[[Any], ReportCriteria]) -> ReportCriteria:
+        """Remember the criteria verbatim: a report shows what was asked, letter by letter."""
+        criteria = read(sent)
+        if isinstance(sent, dict):
+            criteria._sent.update(sent)
+        return criteria
+
+    @property
+    def sent(self) -> dict[str, Any]:
+        """Return the criteria as they were sent."""
+        return self._sent
+
+    def filter(self) -> EmissionFilter:
+        """Return the filter of the list of figures."""
+        given = self.model_dump(exclude={"scope"})
+        return EmissionFilter(**given, scope=tuple(sorted(set(self.scope))))
+
+
+class ReportRequest(Body):
+    """A report that is wanted."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "Footprint 2024",
+                    "report_type": "emission_summary",
+                    "file_format": "csv",
+                    "criteria": {"date_from": "2024-01-01", "date_to": "2024-12-31"},
+                    "group_by": ["scope", "category"],
+                }
+            ]
+        }
+    )
+
+    name: Text
+    description: LongText | None = None
+    report_type: ReportType = ReportType.EMISSION_SUMMARY
+    file_format: ReportFormat
+    criteria: ReportCriteria = ReportCriteria()
+    group_by: list[GroupBy] = Field(
+        default=[], max_length=7, description="One row a combination; a summary's default is scope"
+    )
+    include_details: bool = Field(
+        default=False, description="One row a figure as well; a detailed report always has them"
+    )
+
+
+class ReportAccepted(Answer):
+    """A report that was taken; work goes on."""
+
+    report_id: UUID
+    status: ReportStatus
+    estimated_completion: dt.datetime
+
+
+class ReportItem(Answer):
+    """A report in a list."""
+
+    id: UUID
+    name: str
+    description: str | None
+    report_type: ReportType
+    file_format: ReportFormat
+    status: ReportStatus
+    user_id: UUID = Field(description="Who asked for it")
+    size_bytes: int | None
+    error_message: str | None
+    created_at: dt.datetime
+    updated_at: dt.datetime
+    generation_started_at: dt.datetime | None
+    generation_completed_at: dt.datetime | None
+
+
+class ReportList(Answer):
+    """A page of reports."""
+
+    reports: list[ReportItem]
+    pagination: Pagination
+
+
+class ReportProgressAnswer(Answer):
+    """How far a report is."""
+
+    rows_written: int | None = Field(description="Of its details; null when not known")
+    rows_total: int | None
+    percent: float
+
+
+class ReportPermissions(Answer):
+    """What the caller may do with it."""
+
+    delete: bool
+
+
+class ReportDetail(ReportItem):
+    """A report with all that is known of it."""
+
+    criteria: dict[str, Any] = Field(description="As they were sent")
+    group_by: list[GroupBy]
+    include_details: bool
+    progress: ReportProgressAnswer
+    estimated_completion: dt.datetime | None = Field(description="null once it has ended")
+    download_url: str | None = Field(description="Works for a few minutes; null until completed")
+    permissions: ReportPermissions
+    audit: list[AuditEntry]
+
+
+class ReportDeleted(Answer):
+    """A report that is gone, and its stored file with it."""
+
+    deleted: bool
+    report_id: UUID
