@@ -1,0 +1,57 @@
+"""Every recorded history replays with today's code: files under way survive a deployment."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from temporalio import workflow
+from temporalio.client import WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer
+
+from core import contracts
+from runtime.replay import replay
+from workflows import options
+
+HISTORIES = sorted((Path(__file__).parents[1] / "histories").glob("*.json"))
+
+pytestmark = pytest.mark.anyio
+
+
+def test_every_way_a_file_can_end_is_recorded() -> None:
+    names = {path.stem.removeprefix("process_file.") for path in HISTORIES}
+    assert {"completed", "failed", "infected", "rejected", "retried"} <= names
+    assert {"cancelled_while_matching", "cancelled_while_calculating"} <= names
+
+
+@pytest.mark.parametrize("path", HISTORIES, ids=lambda p: p.stem)
+async def test_a_recorded_history_replays(path: Path) -> None:
+    assert await replay(path) is None
+
+
+@workflow.defn(name=contracts.PROCESS_FILE)
+class Reordered:
+    """A careless change: it parses before it scans."""
+
+    @workflow.run
+    async def run(self, request: contracts.ProcessFileInput) -> contracts.ProcessFileResult:
+        ref = contracts.FileRef(organization_id=request.organization_id, file_id=request.file_id)
+        await options.call(options.PARSE_FILE, ref, contracts.ParseResult, "parse first")
+        raise AssertionError("never reached in a replay of another order")
+
+
+async def test_a_changed_order_is_caught() -> None:
+    path = next(p for p in HISTORIES if p.stem.endswith("completed"))
+    replayer = Replayer(workflows=[Reordered], data_converter=pydantic_data_converter)
+    history = WorkflowHistory.from_json("x", path.read_text())
+    result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
+    assert "Nondeterminism" in repr(result.replay_failure) or "TMPRL1100" in str(
+        result.replay_failure
+    )
+
+
+@pytest.mark.parametrize("path", HISTORIES, ids=lambda p: p.stem)
+def test_a_history_names_no_machine(path: Path) -> None:
+    assert re.findall(r"\d+@[\w-]+", path.read_text()) == []
