@@ -1,0 +1,169 @@
+"""One report, from start to clean-up, on a real Temporal server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from temporalio import activity
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.exceptions import ApplicationError, CancelledError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from core.contracts import FailReportInput, ReportProgress, ReportRef, ReportResult
+from runtime.temporal import TemporalPipeline
+from workflows import options
+from workflows.generate_report import GenerateReport
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class FakeReports:
+    """The two activities with scripted outcomes, under the real names."""
+
+    fail_once: bool = False
+    break_it: bool = False
+    block: bool = False
+    ends: str = "completed"
+    calls: list[UUID] = field(default_factory=list)
+    failed: list[FailReportInput] = field(default_factory=list)
+
+    @activity.defn(name="generate_report")
+    async def generate_report(self, ref: ReportRef) -> ReportResult:
+        """Do what the script says."""
+        self.calls.append(ref.report_id)
+        if self.break_it:
+            raise ApplicationError("no sum", type="ReconciliationFailed", non_retryable=True)
+        if self.fail_once and activity.info().attempt == 1:
+            raise ApplicationError("the database is away", type="Unavailable")
+        while self.block:
+            activity.heartbeat(ReportProgress(rows_written=250, rows_total=1000))
+            await asyncio.sleep(0.05)
+        return ReportResult(status=self.ends, rows=3, size_bytes=9, attempt=activity.info().attempt)
+
+    @activity.defn(name="fail_report")
+    async def fail_report(self, request: FailReportInput) -> ReportResult:
+        """Remember why."""
+        self.failed.append(request)
+        return ReportResult(status="failed")
+
+
+@asynccontextmanager
+async def started(
+    client: Client, fake: FakeReports
+) -> AsyncIterator[tuple[TemporalPipeline, ReportRef, WorkflowHandle[object, ReportResult]]]:
+    """Start a report as the API does, and work on it."""
+    async with Worker(
+        client, task_queue=options.REPORTS_QUEUE, workflows=[GenerateReport],
+        activities=[fake.generate_report, fake.fail_report], max_cached_workflows=0,
+        max_heartbeat_throttle_interval=timedelta(seconds=1),
+    ):  # fmt: skip
+        pipeline = TemporalPipeline(client, match_batch_size=200)
+        ref = ReportRef(organization_id=uuid4(), report_id=uuid4())
+        job = await pipeline.start_report(ref, name="Year 2024", organization_name="Harbour")
+        yield pipeline, ref, client.get_workflow_handle(job, result_type=ReportResult)
+
+
+async def until(reached: object) -> None:
+    """Wait for a condition; pytest's timeout ends it when it never comes."""
+    while not reached():  # type: ignore[operator]
+        await asyncio.sleep(0.02)
+
+
+async def test_a_report_is_generated_and_the_web_ui_says_whose(
+    temporal: WorkflowEnvironment,
+) -> None:
+    fake = FakeReports()
+    async with started(temporal.client, fake) as (_, ref, handle):
+        result = await handle.result()
+        description = await handle.describe()
+        assert handle.id == f"report/{ref.report_id}"
+        assert result == ReportResult(status="completed", rows=3, size_bytes=9)
+        assert await description.static_summary() == "Year 2024 (Harbour)"
+        attributes = description.typed_search_attributes
+        assert attributes.get(options.ORGANIZATION_ID) == str(ref.organization_id)
+        assert attributes.get(options.STAGE) == "finish"
+        metadata = await handle.query("__temporal_workflow_metadata")
+        assert metadata.current_details == "completed, 3 rows"
+    assert fake.failed == []
+
+
+async def test_starting_a_report_twice_starts_it_once(temporal: WorkflowEnvironment) -> None:
+    fake = FakeReports()
+    async with started(temporal.client, fake) as (pipeline, ref, handle):
+        await pipeline.start_report(ref, name="Year 2024", organization_name="Harbour")
+        await handle.result()
+        # a closed workflow is not started again either
+        await pipeline.start_report(ref, name="Year 2024", organization_name="Harbour")
+    assert fake.calls == [ref.report_id]
+
+
+async def test_a_failed_attempt_is_tried_again(temporal: WorkflowEnvironment) -> None:
+    fake = FakeReports(fail_once=True)
+    async with started(temporal.client, fake) as (_, _ref, handle):
+        assert (await handle.result()).attempt == 2
+    assert fake.failed == []
+
+
+async def test_a_report_that_cannot_be_made_ends_failed_with_the_reason(
+    temporal: WorkflowEnvironment,
+) -> None:
+    fake = FakeReports(break_it=True)
+    async with started(temporal.client, fake) as (_, ref, handle):
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+    [failed] = fake.failed
+    assert (failed.report_id, failed.problem.code) == (ref.report_id, "report_failed")
+    assert failed.problem.message == (
+        "The report could not be generated (ReconciliationFailed). Ask for it again."
+    )
+
+
+async def test_a_report_deleted_meanwhile_is_a_result(temporal: WorkflowEnvironment) -> None:
+    async with started(temporal.client, FakeReports(ends="deleted")) as (_, _ref, handle):
+        assert (await handle.result()).status == "deleted"
+
+
+async def test_progress_is_told_while_it_runs_and_a_cancelled_one_is_cleaned_up(
+    temporal: WorkflowEnvironment,
+) -> None:
+    fake = FakeReports(block=True)
+    async with started(temporal.client, fake) as (pipeline, ref, handle):
+        await until(lambda: fake.calls)
+        progress = None
+        while progress is None:
+            progress = await pipeline.report_progress(ref)
+        assert progress == ReportProgress(rows_written=250, rows_total=1000)
+        await pipeline.cancel_report(ref)
+        with pytest.raises(WorkflowFailureError) as raised:
+            await handle.result()
+        assert isinstance(raised.value.cause, CancelledError)
+        assert [f.problem.code for f in fake.failed] == ["cancelled"]
+        assert await pipeline.report_progress(ref) is None
+        await pipeline.cancel_report(ref)  # a closed one is no error
+    await pipeline.cancel_report(ReportRef(organization_id=uuid4(), report_id=uuid4()))
+
+
+async def test_a_report_cancelled_before_anybody_worked_on_it_is_cleaned_up_too(
+    temporal: WorkflowEnvironment,
+) -> None:
+    pipeline = TemporalPipeline(temporal.client, match_batch_size=200)
+    ref = ReportRef(organization_id=uuid4(), report_id=uuid4())
+    job = await pipeline.start_report(ref, name="Year", organization_name="Harbour")
+    await pipeline.cancel_report(ref)
+    fake = FakeReports(block=True)
+    async with Worker(
+        temporal.client, task_queue=options.REPORTS_QUEUE, workflows=[GenerateReport],
+        activities=[fake.generate_report, fake.fail_report],
+        max_heartbeat_throttle_interval=timedelta(seconds=1),
+    ):  # fmt: skip
+        with pytest.raises(WorkflowFailureError):
+            await temporal.client.get_workflow_handle(job).result()
+    assert [f.problem.code for f in fake.failed] == ["cancelled"]
