@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.factors.countries import country_code
+from core.factors.importers.result import refuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,18 @@ def describe(levels: tuple[str, ...], *, outside: bool) -> Facts:
 
 
 def region_of(levels: tuple[str, ...]) -> str | None:
-    """Return the ISO country a path is about: the hotel's country, else GB; None is global."""
+    """Return the ISO country a path is about: the hotel's country, else GB; None is global.
+
+    Raises FileRejected for a hotel in a country we cannot name: it must not pass for a British one.
+    """
     if levels[0] == "Hotel stay":
-        return country_code(levels[2].split("(")[0]) or "GB"
+        country = country_code(levels[2].split("(")[0])
+        if country is None:
+            raise refuse(
+                "DESNZ flat",
+                f"the hotel country “{levels[2]}” is not in core/factors/data/places.csv",
+            )
+        return country
     if _KINDS.get(levels[0], ("", None, ""))[0] in _GLOBAL_KINDS:
         return None
     return "GB"
