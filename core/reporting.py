@@ -185,13 +185,20 @@ FORMULA_STARTS = frozenset("=+-@\t\r\n\0＝＋－＠")
 
 def harmless(text: str) -> str:
     """Return a text that no spreadsheet program takes for a formula. Never for real numbers."""
+    if text[:1].isalnum():  # nearly every text there is
+        return text
     first = text.lstrip(" \u00a0\u3000")[:1] or text[:1]
     return f"'{text}" if first in FORMULA_STARTS else text
 
 
 def plain_number(value: int | float | Decimal) -> str:
     """Write a number with every stored digit, a decimal point, no exponent, no idle zeros."""
-    if isinstance(value, int):
+    if isinstance(value, float):
+        written = repr(value)
+        if "e" in written:
+            written = format(Decimal(written), "f")
+    elif isinstance(value, Decimal):
+        written = format(value, "f")
+    else:
         return str(value)
-    written = format(Decimal(repr(value)) if isinstance(value, float) else value, "f")
     return written.rstrip("0").rstrip(".") if "." in written else written
