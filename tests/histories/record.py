@@ -97,9 +97,9 @@ async def start(
 
 
 def without_identity(node: object) -> object:
-    """Replace what names a process or a machine: `pid@host`, also in sticky queue names."""
+    """Replace what names a process or a machine: `pid@host`, paths in stack traces."""
     if isinstance(node, dict):
-        return {key: without_identity(value) for key, value in node.items()}
+        return {k: "" if k == "stackTrace" else without_identity(v) for k, v in node.items()}
     if isinstance(node, list):
         return [without_identity(item) for item in node]
     return "recorded" if isinstance(node, str) and MACHINE.match(node) else node

@@ -5,54 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
-from temporalio import activity
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
-from temporalio.exceptions import ApplicationError, CancelledError
+from temporalio.exceptions import CancelledError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from core.contracts import FailReportInput, ReportProgress, ReportRef, ReportResult
+from core.contracts import ReportProgress, ReportRef, ReportResult
 from runtime.temporal import TemporalPipeline
+from tests.workflows.fake_reports import FakeReports
 from workflows import options
 from workflows.generate_report import GenerateReport
 
 pytestmark = pytest.mark.anyio
-
-
-@dataclass
-class FakeReports:
-    """The two activities with scripted outcomes, under the real names."""
-
-    fail_once: bool = False
-    break_it: bool = False
-    block: bool = False
-    ends: str = "completed"
-    calls: list[UUID] = field(default_factory=list)
-    failed: list[FailReportInput] = field(default_factory=list)
-
-    @activity.defn(name="generate_report")
-    async def generate_report(self, ref: ReportRef) -> ReportResult:
-        """Do what the script says."""
-        self.calls.append(ref.report_id)
-        if self.break_it:
-            raise ApplicationError("no sum", type="ReconciliationFailed", non_retryable=True)
-        if self.fail_once and activity.info().attempt == 1:
-            raise ApplicationError("the database is away", type="Unavailable")
-        while self.block:
-            activity.heartbeat(ReportProgress(rows_written=250, rows_total=1000))
-            await asyncio.sleep(0.05)
-        return ReportResult(status=self.ends, rows=3, size_bytes=9, attempt=activity.info().attempt)
-
-    @activity.defn(name="fail_report")
-    async def fail_report(self, request: FailReportInput) -> ReportResult:
-        """Remember why."""
-        self.failed.append(request)
-        return ReportResult(status="failed")
 
 
 @asynccontextmanager

@@ -26,6 +26,12 @@ def test_every_way_a_file_can_end_is_recorded() -> None:
     assert {"cancelled_while_matching", "cancelled_while_calculating"} <= names
 
 
+def test_every_way_a_report_can_end_is_recorded() -> None:
+    names = {path.stem for path in HISTORIES}
+    ways = ("completed", "retried", "failed", "cancelled", "deleted")
+    assert {f"generate_report.{way}" for way in ways} <= names
+
+
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda p: p.stem)
 async def test_a_recorded_history_replays(path: Path) -> None:
     assert await replay(path) is None
@@ -43,7 +49,7 @@ class Reordered:
 
 
 async def test_a_changed_order_is_caught() -> None:
-    path = next(p for p in HISTORIES if p.stem.endswith("completed"))
+    path = next(p for p in HISTORIES if p.stem == "process_file.completed")
     replayer = Replayer(workflows=[Reordered], data_converter=pydantic_data_converter)
     history = WorkflowHistory.from_json("x", path.read_text())
     result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
@@ -54,4 +60,4 @@ async def test_a_changed_order_is_caught() -> None:
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda p: p.stem)
 def test_a_history_names_no_machine(path: Path) -> None:
-    assert re.findall(r"\d+@[\w-]+", path.read_text()) == []
+    assert re.findall(r"\d+@[\w-]+|File \\\"", path.read_text()) == []
