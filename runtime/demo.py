@@ -25,6 +25,7 @@ from runtime.dev import Addresses, DevStack, running_stack
 WORKBOOK = Path(__file__).parent.parent / "tests" / "data" / "demo.xlsx"
 TIMEOUT_S = 180
 POLL_S = 0.2
+PLAIN_WIDTH = 110
 MARKS = {"pending": "[dim]·[/]", "running": "[yellow]▸[/]", "completed": "[green]✓[/]",
          "failed": "[red]✗[/]", "cancelled": "[red]✗[/]"}  # fmt: skip
 
@@ -42,15 +43,18 @@ class Api:
     def login(self) -> None:
         """Exchange the demo login for an access token."""
         body = {"email": self.where.email, "password": self.where.password}
-        shown = json.dumps({**body, "password": "…"})
-        self.show("POST", "/v1/auth/login", f"-H 'Content-Type: application/json' -d '{shown}'")
+        self.show(
+            "/v1/auth/login",
+            f"-H 'Content-Type: application/json' -d '{json.dumps(body)}'",
+            after="   # the answer's access_token is $TOKEN below",
+        )
         answer = self.checked(self.client.post("/v1/auth/login", json=body))
         self.client.headers["Authorization"] = f"Bearer {answer['access_token']}"
 
     def upload(self, path: Path) -> Json:
         """Upload a workbook; the second run of the demo uploads the same bytes again."""
         route = "/v1/files?allow_duplicate=true"
-        self.show("POST", route, f"-F file=@{shlex.quote(path.name)} -F region=GB")
+        self.show(route, f"-F file=@{shlex.quote(shown_path(path))} -F region=GB")
         with path.open("rb") as stream:
             return self.checked(
                 self.client.post(route, files={"file": (path.name, stream)}, data={"region": "GB"})
@@ -59,13 +63,14 @@ class Api:
     def get(self, route: str, *, show: bool = True) -> Json:
         """Read one resource."""
         if show:
-            self.show("GET", route)
+            self.show(route)
         return self.checked(self.client.get(route))
 
-    def show(self, method: str, route: str, rest: str = "") -> None:
-        """Print the request as a curl line."""
-        verb = "" if method == "GET" or "-F" in rest or "-d" in rest else f"-X {method} "
-        line = f"$ curl {verb}{self.where.api_url}{route} {rest}".rstrip()
+    def show(self, route: str, rest: str = "", *, after: str = "") -> None:
+        """Print the request as a curl line that can be pasted."""
+        token = "" if route.startswith("/v1/auth") else '-H "Authorization: Bearer $TOKEN" '
+        url = shlex.quote(f"{self.where.api_url}{route}")
+        line = f"$ curl {token}{rest + ' ' if rest else ''}{url}{after}"
         self.console.print(Text(line, style="dim"), soft_wrap=True)
 
     @staticmethod
@@ -77,10 +82,22 @@ class Api:
         return body
 
 
+def make_console() -> Console:
+    """Return a console; output that goes to a file is not squeezed into 80 columns."""
+    console = Console()
+    return console if console.is_terminal else Console(width=PLAIN_WIDTH)
+
+
+def shown_path(path: Path) -> str:
+    """Return a path as a user would type it from here."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
 def run(state_dir: Path, file: Path | None) -> int:
     """Run the demo on a stack of its own, or on the one that `make dev` runs already."""
-    console = Console()
-    path = file or WORKBOOK
+    console = make_console()
+    path = (file or WORKBOOK).resolve()
     if not path.is_file():
         raise InvalidInput(f"there is no file {path}")
     started = time.monotonic()
@@ -118,7 +135,7 @@ def stack(state_dir: Path, console: Console) -> Iterator[tuple[Addresses, Callab
 def watch(api: Api, file_id: str, tend: Callable[[], None], console: Console) -> Json:
     """Show the stages until the file ends."""
     route = f"/v1/files/{file_id}/status"
-    api.show("GET", route)
+    api.show(route)
     deadline = time.monotonic() + TIMEOUT_S
     with Live(console=console, refresh_per_second=10) as live:
         while True:
@@ -142,7 +159,9 @@ def progress_view(status: Json) -> Group:
         f"calculated {counts['rows_calculated']}"
     )
     lines: list[Any] = [Text.from_markup(stages)]
-    lines.append(ProgressBar(total=100, completed=counts["percent"], width=60))
+    bar = Table.grid()
+    bar.add_row(ProgressBar(total=100, completed=counts["percent"], width=60))
+    lines.append(bar)
     lines.append(Text(numbers, style="cyan"))
     for retry in status.get("retrying", []):
         lines.append(
@@ -221,21 +240,25 @@ def explain(api: Api, file_id: str, console: Console) -> None:
     """Print one figure step by step: the one with the longest way from cell to kg CO2e."""
     found = api.get(f"/v1/emissions?file_id={file_id}&limit=200", show=False)["results"]
     details = [api.get(f"/v1/emissions/{e['id']}", show=False) for e in found]
-    one = max(details, key=lambda d: len((d["calculation"] or {}).get("steps", [])))
-    api.show("GET", f"/v1/emissions/{one['id']}")
-    calculation = one["calculation"]
+    one = max(details, key=lambda d: (len(d["calculation"]["steps"]), d["emission_kg_co2e"]))
+    api.show(f"/v1/emissions/{one['id']}")
+    inputs, steps = one["calculation"]["inputs"], one["calculation"]["steps"]
     lines = [
-        f"{one['source_file']['filename']}, sheet “{one['sheet']}”, row {one['row']}",
-        f"sha256 {one['source_file']['sha256'][:16]}…",
+        f"{one['source_file']['filename']}, sheet “{one['sheet']}”, row {one['row']} "
+        f"(sha256 {one['source_file']['sha256'][:12]}…)",
         "",
+        f"1. “{inputs['volume_text']}” “{inputs['unit_text']}” in the upload, "
+        f"read as {steps[0]['value']:,.10g} {steps[0]['unit']}",
     ]
-    for number, step in enumerate(calculation["steps"], 1):
-        value = step.get("value")
-        shown = f" = {value:,.10g} {step.get('unit') or ''}" if value is not None else ""
-        lines.append(f"{number}. {step['text']}{shown}")
-        if step.get("source"):
-            lines.append(f"   {step['source']}")
-    lines += ["", *(r["sentence"] for r in (one["match"] or {}).get("reasons", []))]
+    for number, step in enumerate(steps[1:], 2):
+        lines.append(f"{number}. {step['text']} = {step['value']:,.10g} {step['unit']}")
+        lines.append(f"   ({step['source']})")
+    match = one["match"]
+    lines += ["", *(f"· {r['sentence']}" for r in match["reasons"])]
+    lines += [f"· asked for {f['kind']} {f['requested']}, used {f['used']}"
+              for f in one["calculation"]["fallbacks"]]  # fmt: skip
+    others = [c["name"] for c in match["candidates"][1:4]]
+    lines.append(f"· considered next: {'; '.join(others)}")
     title = f"{one['activity_name']}: {one['emission_kg_co2e']:,.4f} kg CO2e, step by step"
     console.print(Panel(Text("\n".join(lines)), title=Text(title), title_align="left"))
 

@@ -80,6 +80,7 @@ class DevStack:
             raise Misconfigured("\n".join(found))
         self.state_dir.mkdir(parents=True, exist_ok=True)
         self.lock = take_lock(self.state_dir / "dev.lock")
+        (self.state_dir / "dev.json").unlink(missing_ok=True)  # of a parent that was killed
         kill_leftovers(self.state_dir / "children.json")
         self.say("PostgreSQL")
         self.postgres = start_postgres(self.state_dir / "pg")
@@ -99,7 +100,10 @@ class DevStack:
             password=secret(self.state_dir / "demo-password", 12),
             pid=os.getpid(),
         )
-        (self.state_dir / "dev.json").write_text(json.dumps(asdict(self.addresses)))
+        written = self.state_dir / "dev.json.new"
+        written.touch(mode=0o600)  # it holds the demo password
+        written.write_text(json.dumps(asdict(self.addresses)))
+        written.replace(self.state_dir / "dev.json")
         return self.addresses
 
     def stop(self) -> None:

@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import Engine
 
 from activities.match import Matcher
+from core.factors.library import load_release, releases
 from core.matching.candidates import LibraryIndex
 from core.matching.matcher import OfflineMatcher
 from core.records import EmissionFactor
@@ -37,6 +38,15 @@ class LibraryMatchers:
 
     def __post_init__(self) -> None:
         self.embedder = OnnxEmbedder(threads=self.settings.embedder_threads)
+
+    def warm_up(self) -> None:
+        """Index the shipped releases before the first file asks for them.
+
+        What is kept is the embeddings on disk, whatever releases an organization pins.
+        """
+        spend = [f for name in releases() for f in load_release(name).factors]
+        with self._lock:
+            self.build(spend)
 
     def matcher_for(self, organization_id: UUID) -> Matcher:
         """Return the matcher over the organization's own factors and its pinned releases."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -145,6 +146,7 @@ def _matching_activities(
         settings, DatabaseRole.WORKER, "tonnage-matching", pool_size=settings.ai_slots + 2
     )
     matchers = LibraryMatchers(engine, settings)
+    threading.Thread(target=matchers.warm_up, name="warm-up", daemon=True).start()
     match = MatchBatch(engine, make_storage(settings), matchers, EcbRates())
     return (match.match_batch,), engine.dispose
 
