@@ -22,13 +22,13 @@ from core.validation import rows_of
 from runtime.parse_child import run_parse
 from tests.factories import Uploader
 
-CSV = """activity,quantity,unit,country,year
+CSV = b"""activity,quantity,unit,country,year
 Diesel,"1,200",litres,UK,2025
 Diesel,1.2,m3,UK,2025
 Petrol,ten,litres,UK,2025
 Gas,100,furlongs,UK,2025
 Total,"1,311",,,
-""".encode()
+"""
 
 
 @pytest.fixture

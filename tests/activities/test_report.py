@@ -142,8 +142,8 @@ def test_a_summary_has_one_row_a_group_and_a_total_of_the_very_digits(
     assert list(rows[0]) == names
     # floats would give 0.1 + 0.2 = 0.30000000000000004
     assert [tuple(row.values())[1:] for row in only(rows, "group")] == [
-        ("1 / Fuels", "1", "Fuels", "2", "0.3", "0"),
-        ("2 / –", "2", "", "1", "8850", "0"),
+        ("Scope 1 / Fuels", "1", "Fuels", "2", "0.3", "0"),
+        ("Scope 2 / –", "2", "", "1", "8850", "0"),
         ("outside of scopes / Fuels", "outside of scopes", "Fuels", "1", "0", "500"),
     ]
     [total] = only(rows, "total")

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from activities.scan import ScanFile
 from core.errors import NotFound, Unavailable
-from core.ports import ScanVerdict, Scanner
+from core.ports import Scanner, ScanVerdict
 from tests.factories import Uploader
 
 CSV = b"activity,quantity,unit\nDiesel,10,litres\n"
