@@ -71,8 +71,7 @@ def records(content: ReportContent, names: list[str]) -> Iterator[list[str]]:
 
     for group in content.groups:
         keys = dict(zip(content.group_columns, map(cell, group.keys), strict=True))
-        named = zip(content.group_columns, group.keys, strict=True)
-        shown = " / ".join(key or "–" for column, key in named if not column.endswith("_id"))
+        shown = group_name(content.group_columns, group.keys)
         yield placed("group", shown, keys | figures(group.totals))
     yield placed("total", "Total", figures(content.totals))
     if content.with_details:
@@ -80,6 +79,17 @@ def records(content: ReportContent, names: list[str]) -> Iterator[list[str]]:
             yield ["emission", "1", *detail_cells(detail)]
     for note in content.notes:
         yield placed("note", f"{note.label}: {note.text}", {})
+
+
+def group_name(columns: tuple[str, ...], keys: tuple[str | None, ...]) -> str:
+    """Return a group as people call it: "Scope 1 / Fuels"; ids stand in their own columns."""
+    parts = []
+    for column, key in zip(columns, keys, strict=True):
+        if column == "scope" and key and key.isdigit():
+            parts.append(f"Scope {key}")
+        elif not column.endswith("_id"):
+            parts.append(key or "–")
+    return " / ".join(parts)
 
 
 def figures(totals: Totals) -> dict[str, str]:
