@@ -29,9 +29,11 @@ check: $(STAMP) ## Lint, format, types and the import rule
 format: $(STAMP) ## Format the code
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
 
-lock: ## Resolve requirements.lock again (needs uv)
+lock: ## Resolve the lock files again (needs uv)
 	uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal \
 		--python-version 3.11 --extra dev pyproject.toml -o requirements.lock
+	uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal \
+		--python-version 3.11 -c requirements.lock pyproject.toml -o requirements-run.lock
 
 clean: ## Remove state and caches (data of `make dev` included)
 	@rm -rf .tonnage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

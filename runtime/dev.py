@@ -129,7 +129,7 @@ class DevStack:
         port = free_port(server.port, server.ip)
         ui_port = free_port(server.ui_port, server.ip)
         api_port = free_port(API_PORT)
-        queue = self.config.task_queues["ai-matching"]
+        queues = self.config.task_queues
         return Settings(
             secret_key=secret(self.state_dir / "secret-key", 48),
             database_url=postgres.uri(DATABASE),
@@ -139,7 +139,9 @@ class DevStack:
             storage_url=f"file://{self.state_dir / 'objects'}",
             public_url=f"http://127.0.0.1:{api_port}",
             work_dir=self.state_dir / "work",
-            ai_slots=queue.deployment_slots or 10,
+            pipeline_slots=queues["pipeline"].slots or 8,
+            ai_slots=queues["ai-matching"].deployment_slots or 10,
+            report_slots=queues["reports"].slots or 2,
             log_json=True,
         )
 

@@ -68,6 +68,8 @@ class Settings(BaseSettings):
     parse_memory_mb: int = Field(default=1024, ge=256, le=65536)
     parse_timeout_s: int = Field(default=1500, ge=5, le=24 * 3600)
     match_batch_size: int = Field(default=200, ge=1, le=2000)
+    pipeline_slots: int = Field(default=8, ge=1, le=500, description="Activities a process")
+    report_slots: int = Field(default=2, ge=1, le=100, description="Reports a process")
     ai_slots: int = Field(default=10, ge=1, le=1000, description="AI calls in flight, overall")
     embedder_threads: int = Field(default=2, ge=1, le=64)
 

@@ -36,8 +36,8 @@ from workflows.sweep_uploads import SweepUploads
 
 log = logging.getLogger(__name__)
 
-PIPELINE_SLOTS = 8
-REPORT_SLOTS = 2
+# Progress is mirrored by local activities, which count apart from the slots.
+LOCAL_SLOTS = 10
 HEARTBEAT_EVERY = timedelta(seconds=3)
 # An AI call may take ten minutes and is paid for: let it finish. Other stages resume cheaply.
 GRACE = {
@@ -96,7 +96,10 @@ def _pipeline_activities(
     from runtime.parse_child import run_parse
 
     engine = make_role_engine(
-        settings, DatabaseRole.WORKER, "tonnage-pipeline", pool_size=PIPELINE_SLOTS + 2
+        settings,
+        DatabaseRole.WORKER,
+        "tonnage-pipeline",
+        pool_size=settings.pipeline_slots + LOCAL_SLOTS,
     )
     platform = make_role_engine(settings, DatabaseRole.PLATFORM, "tonnage-sweep", pool_size=2)
     storage = make_storage(settings)
@@ -159,7 +162,7 @@ def _report_activities(
     from runtime.adapters.renderer_csv import CsvRenderer
 
     engine = make_role_engine(
-        settings, DatabaseRole.WORKER, "tonnage-reports", pool_size=2 * REPORT_SLOTS
+        settings, DatabaseRole.WORKER, "tonnage-reports", pool_size=2 * settings.report_slots
     )
     reports = GenerateReports(
         engine,
@@ -183,13 +186,16 @@ def make_worker(
     """Build the worker of `queue`; return it and what closes its collaborators."""
     activities, close = activities_of(queue, settings, client)
     slots: FixedSizeSlotSupplier | DeploymentSlots = FixedSizeSlotSupplier(
-        PIPELINE_SLOTS if queue == options.PIPELINE_QUEUE else REPORT_SLOTS
+        settings.pipeline_slots if queue == options.PIPELINE_QUEUE else settings.report_slots
     )
     deployment_slots: DeploymentSlots | None = None
     if queue == options.MATCHING_QUEUE:
         url = settings.database_url_for(DatabaseRole.WORKER).replace("+psycopg", "")
         slots = deployment_slots = DeploymentSlots(url, settings.ai_slots)
-    threads = ThreadPoolExecutor(max_workers=max(PIPELINE_SLOTS, settings.ai_slots) + 10)
+    threads = ThreadPoolExecutor(
+        max_workers=max(settings.pipeline_slots, settings.ai_slots, settings.report_slots)
+        + LOCAL_SLOTS
+    )
     worker = Worker(
         client,
         task_queue=queue,
@@ -200,7 +206,7 @@ def make_worker(
         tuner=WorkerTuner.create_composite(
             workflow_supplier=FixedSizeSlotSupplier(100),
             activity_supplier=slots,
-            local_activity_supplier=FixedSizeSlotSupplier(10),
+            local_activity_supplier=FixedSizeSlotSupplier(LOCAL_SLOTS),
             nexus_supplier=FixedSizeSlotSupplier(1),
         ),
         graceful_shutdown_timeout=GRACE[queue],

@@ -1,0 +1,32 @@
+# One image for every process: the command says which.
+#   docker build -t tonnage .
+#   docker run -e TONNAGE_… tonnage                                      the API on port 8000
+#   docker run -e TONNAGE_… tonnage python -m runtime worker pipeline    a worker
+#   docker run -e TONNAGE_… tonnage python -m runtime migrate            before the others
+FROM python:3.12-slim AS build
+WORKDIR /build
+COPY requirements-run.lock .
+RUN python -m venv /opt/venv \
+ && /opt/venv/bin/pip install --no-cache-dir --require-hashes -r requirements-run.lock
+
+FROM python:3.12-slim
+# pango draws the PDF reports (runtime/preflight.py names the libraries)
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends libpango-1.0-0 libpangoft2-1.0-0 fonts-dejavu-core \
+ && rm -rf /var/lib/apt/lists/* \
+ && useradd --create-home --uid 10001 tonnage
+COPY --from=build /opt/venv /opt/venv
+WORKDIR /app
+COPY LICENSE THIRD_PARTY.md temporal-dev.yaml ./
+COPY core core
+COPY db db
+COPY activities activities
+COPY workflows workflows
+COPY runtime runtime
+COPY api api
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 TONNAGE_WORK_DIR=/tmp/tonnage
+USER tonnage
+EXPOSE 8000
+# uvicorn waits for open event streams without a limit unless told otherwise.
+CMD ["uvicorn", "--factory", "api.app:create_app_from_environment", "--host", "0.0.0.0", \
+     "--port", "8000", "--no-access-log", "--no-server-header", "--timeout-graceful-shutdown", "30"]
