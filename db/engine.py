@@ -37,6 +37,7 @@ def make_engine(
         max_overflow=0,
         pool_timeout=pool_timeout_s,
         pool_pre_ping=True,
+        hide_parameters=True,  # an error must not quote customer data into a log
         connect_args={
             "connect_timeout": connect_timeout_s,
             "application_name": application_name,
