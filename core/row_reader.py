@@ -32,6 +32,12 @@ from core.regions import RegionProblem, parse_region
 from core.units import Unit, UnitProblem, parse_unit, unit
 
 _VALUE_CHARACTERS = 200
+# Names and types are indexed, and PostgreSQL takes 2,704 bytes of an index entry: 600 characters
+# of four bytes each, an id and a time fit. Beyond, the whole file could not be stored.
+NAME_CHARACTERS = 600
+# Over a thousand times the energy used on Earth in a year, in MJ. Far larger ones overflow a double
+# on their way through units, factors and sums, and infinity is no figure.
+LARGEST_QUANTITY = 1e18
 _HOMEWORKING = re.compile(
     r"home[\s-]?work|work(?:ing)?\s+(?:from|at)\s+home|\bwfh\b|tele-?work|telecommut|telearbeit|"
     r"home[\s-]?office|t[eé]l[eé]travail|teletrabajo",
@@ -44,6 +50,9 @@ _MESSAGES = {
     "number_missing": "No quantity is given; fill it in, 0 included.",
     "negative_quantity": "A quantity below zero is only taken for money, as a credit note. "
     "Correct the sign.",
+    "text_too_long": f"The activity's name or type has more than {NAME_CHARACTERS} characters. "
+    "Shorten it, and put what is left into a description.",
+    "quantity_too_large": "No real quantity is that large; correct the number.",
     "currency_missing": "No currency is given anywhere. Add a column Currency, or upload the file "
     "with its region or with currency in the mapping.",
     "currency_conflict": "The sign at the amount and the column of currencies disagree. Keep one.",
@@ -161,9 +170,7 @@ class RowReader:
         """Return a typed row, None when it is rejected; issues say why."""
         texts = Texts(*cells)
         name = texts.name or texts.description or texts.kind
-        if not name:
-            problem = _Problem("activity_missing", Field.ACTIVITY_NAME,
-                               _MESSAGES["activity_missing"])  # fmt: skip
+        if (problem := _problem_of_names(name, texts.kind)) is not None:
             self._issue(number, problem, Severity.REJECTED)
             return None
         setting = self._setting(texts.region, texts.date, texts.year)
@@ -273,8 +280,8 @@ class RowReader:
                 if unit_text and parse_unit(unit_text, region=region) != own:
                     return _Problem(number.code, Field.VOLUME, number.message, text)
                 number, unit_text = inner, parts[1]
-        if isinstance(number, NumberProblem):
-            return _Problem(number.code, Field.VOLUME, number.message, text)
+        if isinstance(number, NumberProblem) or abs(number) > LARGEST_QUANTITY:
+            return _number_problem(number, Field.VOLUME, text)
         sign = None if _PLAIN.fullmatch(text) else currency_in(text, region=region)
         own_sign = sign if isinstance(sign, str) else ""
         measure = self._measure(unit_text, texts.currency, own_sign, region)
@@ -305,8 +312,8 @@ class RowReader:
     def _amount(self, texts: Texts, typed: list[str], setting: _Setting) -> _Quantity | _Problem:
         text, region = texts.amount, setting.region
         number = self._number(text, Field.AMOUNT, typed, setting)
-        if isinstance(number, NumberProblem):
-            return _Problem(number.code, Field.AMOUNT, number.message, text)
+        if isinstance(number, NumberProblem) or abs(number) > LARGEST_QUANTITY:
+            return _number_problem(number, Field.AMOUNT, text)
         sign, is_open = "", False
         if not _PLAIN.fullmatch(text):
             found = currency_in(text, region=region)
@@ -349,6 +356,23 @@ class RowReader:
         self._issues.append(
             RowIssue(self._table.sheet, number, column, problem.code, severity, message, value)
         )
+
+
+def _problem_of_names(name: str, kind: str) -> _Problem | None:
+    where, code = Field.ACTIVITY_NAME, "text_too_long"
+    if not name:
+        code = "activity_missing"
+    elif len(kind) > NAME_CHARACTERS:
+        where = Field.ACTIVITY_TYPE
+    elif len(name) <= NAME_CHARACTERS:
+        return None
+    return _Problem(code, where, _MESSAGES[code], name)
+
+
+def _number_problem(number: float | NumberProblem, where: Field, text: str) -> _Problem:
+    if isinstance(number, NumberProblem):
+        return _Problem(number.code, where, number.message, text)
+    return _Problem("quantity_too_large", where, _MESSAGES["quantity_too_large"], text)
 
 
 def _money_of(text: str, region: str | None) -> Unit | None:

@@ -17,6 +17,11 @@ SHEET_COLUMNS = 500
 SHEET_AREA = 12_000_000  # cells of the rectangle: 384 MB in calamine
 WORKBOOK_CELLS = 6_000_000  # cells that are written, in all sheets
 WORKBOOK_SHEETS = 100
+SHEET_NAME_CHARACTERS = 255  # programs take 31; the name is part of an index entry of every row
+XML_DEPTH = 1_000  # elements within elements; expat keeps all that are open, 100 bytes each
+XML_ELEMENTS = 32_000_000  # of all parts: 6 million cells of three, their texts and formatting
+# One tag, comment or instruction: expat < 2.6 begins it anew with every piece that it is fed.
+XML_TOKEN_BYTES = 1_000_000
 MERGED_RANGES = 100_000
 
 # Delimited text

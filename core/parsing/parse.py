@@ -10,6 +10,7 @@ from typing import Literal
 
 from core.errors import FileRejected
 from core.money import currency_in
+from core.parsing import limits
 from core.parsing.columns import assign, mapped_columns
 from core.parsing.delimited import read_rows
 from core.parsing.evidence import Evidence
@@ -79,6 +80,7 @@ def _parse_workbook(
     book = Workbook(source)
     tables: list[TableReport] = []
     refusals: list[FileRejected] = []
+    _check_sheet_names(book.sheet_names)
     for name in book.sheet_names:
         sheet, rows = book.open_sheet(name)
         try:
@@ -96,6 +98,16 @@ def _parse_workbook(
     return tables
 
 
+def _check_sheet_names(names: Sequence[str]) -> None:
+    """Rows are told apart by sheet and number: no program writes a name twice, or a long one."""
+    longest = max(map(len, names), default=0)
+    if len(set(names)) < len(names) or longest > limits.SHEET_NAME_CHARACTERS:
+        raise FileRejected(
+            "Two sheets have the same name, or one a name that is too long. Rename them.",
+            code="sheet_names",
+        )
+
+
 def _no_header() -> FileRejected:
     return FileRejected(
         f"No row of headings was found in the first {SEARCH_ROWS} rows. Give the columns names "
@@ -106,11 +118,11 @@ def _no_header() -> FileRejected:
 
 def _check_mapping(tables: Sequence[TableReport], options: ParseOptions) -> None:
     """A mapping that names a column nobody has is a mistake, not a wish."""
-    for key, field in options.mapping.items():
+    for number, (key, field) in enumerate(options.mapping.items(), 1):
         if not any(mapped_columns([c.heading for c in t.columns], {key: field}) for t in tables):
             raise FileRejected(
-                "The mapping names a column that the file does not have: "
-                f'"{key[:60]}". Use a heading or a column letter.',
+                f"The mapping names a column that the file does not have: its entry {number}, for "
+                f"{field}. Use a heading or a column letter.",
                 code="mapping_unknown_column",
             )
 
@@ -139,6 +151,11 @@ class _SheetParser:
         header = find_header(head, self._options.mapping, self._merges)
         if header is None:
             raise _no_header()
+        if any("\x00" in heading for heading in header.headings):
+            raise FileRejected(
+                "A heading holds a NUL character, which is no text. Remove it.",
+                code="bad_character",
+            )
         below = head[header.at + header.lines :]
         columns = assign(header.headings, [row.cells for row in below], self._options.mapping)
         fields = {column.field: column.index for column in columns if column.field}

@@ -202,7 +202,7 @@ def _check_parts(names: list[str]) -> None:
 def _measure_entries(archive: zipfile.ZipFile) -> WorkbookSize:
     """Inflate every XML part once, counting real bytes: declared sizes may lie."""
     size = WorkbookSize()
-    total = cells = 0
+    total = cells = elements = 0
     for entry in archive.infolist():
         scan = _XmlScan() if entry.filename.lower().endswith(_XML) else None
         inflated = 0
@@ -218,8 +218,11 @@ def _measure_entries(archive: zipfile.ZipFile) -> WorkbookSize:
                 scan.feed(chunk)
                 if scan.sheet and cells + scan.sheet.cells > limits.WORKBOOK_CELLS:
                     raise _too_large()
+                if elements + scan.elements > limits.XML_ELEMENTS:
+                    raise _zip_bomb()
         if scan:
             scan.feed(b"", last=True)
+            elements += scan.elements
             if scan.sheet:
                 size.sheets[entry.filename] = scan.sheet
                 cells += scan.sheet.cells
@@ -251,10 +254,15 @@ class _XmlScan:
 
     def __init__(self) -> None:
         self.sheet: SheetSize | None = None
+        self.elements = 0
+        self._fed = self._closed = 0
+        # A builtin as handler: no Python frame for each of millions of elements.
+        self._ends: list[str] = []
         self._row = self._column = self._merged = 0
         self._parser = expat.ParserCreate()
         self._parser.StartDoctypeDeclHandler = self._refuse_doctype
         self._parser.StartElementHandler = self._root
+        self._parser.EndElementHandler = self._ends.append
 
     def feed(self, chunk: bytes, *, last: bool = False) -> None:
         """Scan another piece. Raises FileRejected, and ValueError where it is no XML."""
@@ -262,6 +270,14 @@ class _XmlScan:
             self._parser.Parse(chunk, last)
         except expat.ExpatError as error:
             raise ValueError("not well-formed") from error
+        self._fed += len(chunk)
+        self._closed += len(self._ends)
+        self._ends.clear()
+        if (
+            self._fed - self._parser.CurrentByteIndex > limits.XML_TOKEN_BYTES
+            or self.elements - self._closed > limits.XML_DEPTH
+        ):
+            raise _zip_bomb()
 
     def _refuse_doctype(self, *_: object) -> None:
         raise FileRejected(
@@ -271,13 +287,18 @@ class _XmlScan:
         )
 
     def _root(self, tag: str, _: dict[str, str]) -> None:
+        self.elements += 1
         if tag.rpartition(":")[2] in ("worksheet", "macrosheet", "dialogsheet"):
             self.sheet = SheetSize()
             self._parser.StartElementHandler = self._start
         else:
-            self._parser.StartElementHandler = None
+            self._parser.StartElementHandler = self._count
+
+    def _count(self, _: str, __: dict[str, str]) -> None:
+        self.elements += 1
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
+        self.elements += 1
         name = tag if ":" not in tag else tag.rpartition(":")[2]
         if name == "c":
             self._cell(attributes.get("r"))

@@ -120,6 +120,36 @@ def test_a_quantity_wins_over_its_cost(tmp_path: Path) -> None:
     assert (row.volume, row.unit, row.currency) == (12.0, "l", None)
 
 
+@pytest.mark.parametrize(
+    ("line", "code", "column"),
+    [
+        # PostgreSQL takes 2,704 bytes of an index entry: 600 characters are 2,400 at most.
+        ("x" * 601 + ",12,l,GB,,,", "text_too_long", "Activity"),
+        # The largest double is 1.8e308; times a million litres it would be infinite.
+        ("Diesel,1.7e308,l,GB,,,", "quantity_too_large", "Quantity"),
+        ("Diesel,1.1e18 l,,GB,,,", "quantity_too_large", "Quantity"),
+        ("Paper,,,GB,,-1e300,GBP", "quantity_too_large", "Amount"),
+    ],
+)
+def test_what_could_not_be_stored_costs_its_row_only(
+    tmp_path: Path, line: str, code: str, column: str
+) -> None:
+    issue = rejection(tmp_path, line)
+    assert (issue.code, issue.column) == (code, column)
+    assert issue.value_text
+    assert len(issue.value_text) <= 200  # the report shows a piece of it
+
+
+def test_a_type_that_is_too_long_is_rejected_and_a_description_is_not(tmp_path: Path) -> None:
+    head = "Activity,Type,Description,Quantity,Unit\n"
+    long = "x" * 601
+    issue = rejection(tmp_path, f"Diesel,{long},,1,l", head)
+    assert (issue.code, issue.column) == ("text_too_long", "Type")
+    rows, issues = validated(tmp_path, f"{head}{'y' * 600},fuel,{long},1e18,l\n")
+    assert (len(rows), issues) == (1, [])
+    assert rows[0].activity_description == long
+
+
 LEDGER = "Item,Amount,Currency\n"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,34 @@ def test_a_nul_character_costs_its_row_only_and_never_goes_on(tmp_path: Path) ->
     found = parse(tmp_path, HEAD + "Die\0sel,1,l\nGas,2,m3\n")
     assert found.kinds() == [(2, "bad_character"), (3, "data")]
     assert "\0" not in repr(found.rows[0]["cells"]).replace("\\x00", "\0")
+
+
+@pytest.mark.parametrize("heading", ["Act\0ivity,Quantity,Unit", "Activity,Quantity,Unit,\0"])
+def test_a_nul_character_in_a_heading_is_refused(tmp_path: Path, heading: str) -> None:
+    with pytest.raises(FileRejected) as refused:
+        parse(tmp_path, f"{heading}\nDiesel,1,l\n")
+    assert refused.value.code == "bad_character"
+
+
+@pytest.mark.parametrize("names", [("Data", "Data"), ("Data", "x" * 256)])
+def test_sheets_whose_rows_could_not_be_told_apart_are_refused(
+    tmp_path: Path, names: tuple[str, str]
+) -> None:
+    rows = {"A1": "Activity", "B1": "Quantity", "C1": "Unit", "A2": "Diesel", "B2": 1, "C2": "l"}
+    buffer = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(workbook(("First", rows), ("Second", rows)))) as good,
+        zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as odd,
+    ):
+        for entry in good.infolist():
+            content = good.read(entry)
+            if entry.filename == "xl/workbook.xml":
+                content = content.replace(b'"First"', f'"{names[0]}"'.encode())
+                content = content.replace(b'"Second"', f'"{names[1]}"'.encode())
+            odd.writestr(entry.filename, content)
+    with pytest.raises(FileRejected) as refused:
+        parse(tmp_path, buffer.getvalue(), "a.xlsx")
+    assert refused.value.code == "sheet_names"
 
 
 def test_ragged_rows_keep_what_they_have(tmp_path: Path) -> None:

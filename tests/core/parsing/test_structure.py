@@ -63,6 +63,7 @@ def test_a_workbook_and_a_table_of_text_are_what_they_say(tmp_path: Path) -> Non
 
 
 FAR_CELLS = '<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"/></row>'
+NESTED = "<a>" * 200_000 + "</a>" * 200_000
 BAD: list[tuple[str, str, bytes, str]] = [
     ("an empty file", "a.csv", b"", "file_empty"),
     ("a file of blanks", "a.csv", b"\xef\xbb\xbf \r\n\n", "file_empty"),
@@ -98,6 +99,11 @@ BAD: list[tuple[str, str, bytes, str]] = [
      altered(add={"xl/other.xml": SHEET.format(FAR_CELLS).encode()}), "workbook_too_large"),
     ("thousands of parts", "a.xlsx", altered(add={f"xl/{i}.txt": b"" for i in range(2_000)}),
      "zip_bomb"),
+    ("elements within elements", "a.xlsx", with_sheet(NESTED), "zip_bomb"),
+    ("elements within elements beside the sheets", "a.xlsx",
+     altered(add={"xl/other.xml": NESTED.encode()}), "zip_bomb"),
+    ("a tag of megabytes", "a.xlsx", with_sheet(f'<row x="{"ab" * 1_000_000}"/>'), "zip_bomb"),
+    ("a comment of megabytes", "a.xlsx", with_sheet(f"<!--{'ab' * 1_000_000}-->"), "zip_bomb"),
     ("the same name in two cases", "a.xlsx", altered(add={"XL/workbook.xml": b"<a/>"}),
      "zip_bomb"),
 ]  # fmt: skip
@@ -110,6 +116,19 @@ def test_a_bad_file_is_refused_with_its_reason(
     tmp_path: Path, name: str, content: bytes, code: str
 ) -> None:
     assert verdict(tmp_path, content, name) == (False, code)
+
+
+def test_the_elements_of_all_parts_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert verdict(tmp_path, with_sheet("<x/>" * 900), "a.xlsx") == (True, "")
+    monkeypatch.setattr("core.parsing.limits.XML_ELEMENTS", 1_000)
+    assert verdict(tmp_path, with_sheet("<x/>" * 990), "a.xlsx") == (False, "zip_bomb")
+
+
+def test_a_text_of_megabytes_is_no_token(tmp_path: Path) -> None:
+    row = f'<row r="1"><c r="A1" t="inlineStr"><is><t>{"ab " * 700_000}</t></is></c></row>'
+    assert verdict(tmp_path, with_sheet(row), "a.xlsx") == (True, "")
 
 
 def test_the_workbook_that_kills_calamine_is_refused_in_milliseconds(tmp_path: Path) -> None:
