@@ -8,13 +8,14 @@ import tempfile
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from uuid import UUID
 
 from starlette.datastructures import FormData, UploadFile
 
 from api.errors import ApiError, Fault
 from core.errors import FileRejected
+from core.parsing.report import IGNORE, SETTINGS, ParseOptions
 from core.parsing.sniff import detect_encoding, detect_type
 from core.records import Field
 from core.regions import parse_region
@@ -32,6 +33,10 @@ SNIFFED_BYTES = 64 * 1024
 YEARS = range(1990, 2101)
 MAX_MAPPED_COLUMNS = 200
 MAX_HEADING = 500
+MAX_SETTING = 50
+SETTING_RULE = (
+    'decimal_separator must be "." or ",", date_order "dmy" or "mdy", unit and currency short texts'
+)
 # Marks that reorder or hide text: a name must look like what it is (CVE-2021-42574's class)
 INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\u061c\ufeff]")
 
@@ -168,15 +173,31 @@ class _Fields:
         if any(not 0 < len(c) <= MAX_HEADING or _unstorable(c) for c in mapping):
             self._fault("mapping", "column_invalid", "must name the columns by heading")
             return None
-        fields = list(mapping.values())
+        columns = {key: value for key, value in mapping.items() if key not in SETTINGS}
+        fields = [value for value in columns.values() if value != IGNORE]
         if any(not isinstance(f, str) or f not in set(Field) for f in fields):
-            known = ", ".join(Field)
+            known = ", ".join((*Field, IGNORE))
             self._fault("mapping", "field_unknown", f"must map to one of: {known}")
             return None
         if len(set(fields)) < len(fields):
             self._fault("mapping", "field_repeated", "must name each field once")
             return None
+        if not self._settings_are_known(mapping):
+            return None
         return mapping
+
+    def _settings_are_known(self, mapping: dict[str, Any]) -> bool:
+        """Say whether the parser will take the settings; what they mean is its business."""
+        texts = [mapping[key] for key in SETTINGS if key in mapping]
+        sound = all(isinstance(t, str) and 0 < len(t) <= MAX_SETTING for t in texts)
+        try:
+            if not sound or any(map(_unstorable, texts)):
+                raise FileRejected("")
+            ParseOptions.from_upload(mapping=mapping)
+        except FileRejected:
+            self._fault("mapping", "setting_invalid", SETTING_RULE)
+            return False
+        return True
 
 
 def _unstorable(text: str) -> bool:

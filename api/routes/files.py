@@ -62,8 +62,12 @@ UPLOAD_FORM: dict[str, Any] = {
                         "reporting_year": {"type": "integer", "minimum": 1990, "maximum": 2100},
                         "mapping": {
                             "type": "string",
-                            "description": "JSON: column heading → field",
-                            "examples": ['{"Menge": "volume", "Einheit": "unit"}'],
+                            "description": (
+                                "JSON: column heading or letter → field, or `ignore`. The keys "
+                                "decimal_separator (`.` or `,`), date_order (`dmy` or `mdy`), "
+                                "unit and currency are settings for the whole file."
+                            ),
+                            "examples": ['{"Menge": "volume", "decimal_separator": ","}'],
                         },
                     },
                 }

@@ -17,7 +17,8 @@ from core.parsing import limits
 from core.records import Field
 
 IGNORE = "ignore"  # a mapping value: do not read this column
-_SETTINGS = ("decimal_separator", "date_order", "unit", "currency")
+# Keys of a mapping that are no columns but hold for the whole file.
+SETTINGS = ("decimal_separator", "date_order", "unit", "currency")
 
 
 class RowKind(StrEnum):
@@ -70,7 +71,7 @@ class ParseOptions(_Frozen):
         FileRejected("mapping_invalid").
         """
         given = dict(mapping or {})
-        settings: dict[str, Any] = {key: given.pop(key) for key in _SETTINGS if key in given}
+        settings: dict[str, Any] = {key: given.pop(key) for key in SETTINGS if key in given}
         known = {str(field) for field in Field} | {IGNORE}
         if not set(given.values()) <= known:
             raise FileRejected(

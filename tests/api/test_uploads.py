@@ -214,14 +214,32 @@ def test_every_wrong_field_is_named(client, alpha) -> None:
         '{"\\ud800": "unit"}',
         '{"\\u0000": "unit"}',
         "[" * 50_000,
+        '{"decimal_separator": ";"}',
+        '{"date_order": "ymd"}',
+        '{"unit": ""}',
+        '{"unit": 5}',
+        '{"currency": ["GBP"]}',
+        '{"currency": "\\u0000"}',
+        '{"unit": "' + "kg" * 26 + '"}',
     ],
 )
 def test_a_mapping_that_makes_no_sense_is_422(client, alpha, mapping) -> None:
     problem(upload(client, alpha, mapping=mapping), 422, "validation_failed")
 
 
-def test_a_mapping_is_kept(client, alpha) -> None:
-    mapping = {"Menge": "volume", "Einheit": "unit"}
+@pytest.mark.parametrize(
+    "mapping",
+    [
+        {"Menge": "volume", "Einheit": "unit"},
+        {"Menge": "volume", "Notiz": "ignore", "Konto": "ignore"},
+        {
+            "Menge": "volume", "decimal_separator": ",", "date_order": "dmy", "unit": "kWh",
+            "currency": "EUR",
+        },
+        {"decimal_separator": ".", "date_order": "mdy"},
+    ],
+)  # fmt: skip
+def test_a_mapping_is_kept(client, alpha, mapping) -> None:
     file_id = upload(client, alpha, mapping=json.dumps(mapping)).json()["file_id"]
     detail = client.get(f"/v1/files/{file_id}", headers=alpha.headers).json()
     assert detail["mapping"] == mapping
