@@ -18,6 +18,7 @@ from core.ports import CachingEmbedder
 from db.engine import make_engine
 from db.queries import library, organizations
 from runtime import migrate
+from runtime.adapters.library_vectors import describing_text
 from runtime.passwords import Passwords
 from runtime.settings import DatabaseRole, Settings
 
@@ -64,7 +65,7 @@ def load_release_into(
     session: Session, release: Release, embedder: CachingEmbedder, cache_dir: Path
 ) -> None:
     """Insert one release with the embeddings of its factors' names."""
-    texts = [f"{f.name} {f.category}" for f in release.factors]
+    texts = [describing_text(f) for f in release.factors]
     vectors = embedder.embed_cached(texts, cache_dir)
     library.insert_release(
         session,

@@ -26,7 +26,7 @@ from tests.conftest import SECRET, make_database, temporal_server
 from workflows import options
 
 EMAIL, PASSWORD = "demo@tonnage.example", "only in the tests, twice a day"
-# Embeddings of the shipped library take half a minute; they are the same in every run.
+# Scratch space; what the vectors shipped with the library do not cover is kept between runs.
 CACHE = Path(__file__).parents[2] / ".tonnage" / "test-cache"
 TIMEOUT_S = 110
 

@@ -80,7 +80,7 @@ class FakeStages:
             self.running += 1
             self.most_running = max(self.most_running, self.running)
             await self.meet("match")
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.2)
             self.running -= 1
             return contracts.MatchResult(decided=ref.size, held=0)
 

@@ -105,7 +105,7 @@ async def test_no_more_batches_of_one_file_run_than_its_window(
     async with started(temporal.client, stages) as handle:
         await handle.result()
     assert stages.calls.count("match") == 12
-    assert stages.most_running == options.BATCH_WINDOW
+    assert 2 <= stages.most_running <= options.BATCH_WINDOW
 
 
 async def test_a_failed_attempt_is_retried_and_counted(temporal: WorkflowEnvironment) -> None:

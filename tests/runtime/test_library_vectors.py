@@ -1,0 +1,48 @@
+"""The shipped vectors are those of the shipped texts, under the shipped model."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+
+from runtime.adapters import library_vectors
+from runtime.adapters.embedder_onnx import OnnxEmbedder
+
+MODEL = OnnxEmbedder().name
+
+
+def test_every_text_of_the_shipped_releases_has_its_vector() -> None:
+    texts = library_vectors.library_texts()
+    known, vectors = library_vectors.look_up(MODEL, texts)
+    assert len(texts) > 20_000
+    assert known.all()
+    assert vectors.shape == (len(texts), 384)
+
+
+def test_a_sample_is_what_the_model_says_today() -> None:
+    texts = random.Random(7).sample(library_vectors.library_texts(), 40)
+    _, shipped = library_vectors.look_up(MODEL, texts)
+    # half precision has 11 significant bits: a coordinate below 1 is off by at most 2^-12
+    assert np.abs(shipped - OnnxEmbedder().embed(texts)).max() <= 2**-12
+
+
+def test_a_text_of_another_model_or_spelling_is_not_known() -> None:
+    text = library_vectors.library_texts()[0]
+    known, _ = library_vectors.look_up("another-model", [text])
+    assert not known.any()
+    known, _ = library_vectors.look_up(MODEL, [text + "!"])
+    assert not known.any()
+
+
+def test_new_texts_are_embedded_beside_the_shipped_ones(tmp_path: Path) -> None:
+    shipped = library_vectors.library_texts()[0]
+    texts = ["a text that no release has", shipped, "and another one"]
+    vectors = OnnxEmbedder().embed_cached(texts, tmp_path)
+    assert len(list(tmp_path.glob("*.npy"))) == 1
+    for text, vector in zip(texts, vectors, strict=True):
+        exact = OnnxEmbedder().embed([text])[0]
+        assert np.abs(vector - exact).max() <= 2**-12
+    again = OnnxEmbedder().embed_cached(texts, tmp_path)
+    assert (again == vectors).all()
