@@ -18,6 +18,7 @@ from api.routes import auth, downloads, emissions, files, health, organizations,
 from api.services import Services, build
 from core.ports import Pipeline, Storage
 from db.engine import refuse_dangerous_role
+from runtime.logging import configure as configure_logging
 from runtime.settings import Settings
 
 log = logging.getLogger("tonnage.api")
@@ -98,6 +99,9 @@ def create_app_from_environment() -> FastAPI:
     from runtime import wiring
 
     settings = Settings()
+    configure_logging(as_json=settings.log_json, level=settings.log_level)
+    # Quotes what it is sent, byte by byte.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     return create_app(
         settings,
         storage=wiring.make_storage(settings),

@@ -47,6 +47,7 @@ CATALOG: Mapping[str, Kind] = {
     "permission_denied": Kind(403, "Your role or permissions here do not allow it."),
     "not_found": Kind(404, "There is no such thing for you."),
     "method_not_allowed": Kind(405, "This address does not take that method; see Allow."),
+    "request_timeout": Kind(408, "The request body stopped arriving, or took too long."),
     "conflict": Kind(409, "The request contradicts the present state."),
     "duplicate_file": Kind(
         409, "These very bytes were uploaded before; ?allow_duplicate=true uploads them again."

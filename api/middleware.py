@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -14,6 +16,10 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 JSON_BODY_BYTES = 1024**2
 FORM_OVERHEAD_BYTES = 256 * 1024  # boundaries, part headers and the small fields of an upload
 UPLOAD_PATH = "/v1/files"
+# A body that stops coming would hold its connection and its temporary file for ever.
+BODY_PAUSE_S = 30
+JSON_BODY_LASTS_S = 60
+UPLOAD_LASTS_S = 3600
 AUTH_PATHS = "/v1/auth"
 
 
@@ -53,7 +59,7 @@ class RequestContext:
 
 
 class BodyLimit:
-    """Refuse bodies that are too large, by their declared length or while they arrive.
+    """Refuse bodies that are too large, by their declared length or while they arrive, or too slow.
 
     Starlette's own middleware answers in plain text, so this one stands in for it.
     """
@@ -76,11 +82,19 @@ class BodyLimit:
             )
             await response(scope, receive, send)
             return
-        received = 0
+        received, complete = 0, False
+        deadline = time.monotonic() + (UPLOAD_LASTS_S if upload else JSON_BODY_LASTS_S)
 
         async def counting_receive() -> Message:
-            nonlocal received
-            message = await receive()
+            nonlocal received, complete
+            if complete:  # from here on it only tells that the caller went away
+                return await receive()
+            try:
+                async with asyncio.timeout(min(BODY_PAUSE_S, deadline - time.monotonic())):
+                    message = await receive()
+            except TimeoutError:
+                raise ApiError("request_timeout", headers={"Connection": "close"}) from None
+            complete = not message.get("more_body", False)
             received += len(message.get("body", b""))
             if received > limit:
                 raise ApiError(code, headers={"Connection": "close"}, limit_bytes=limit)

@@ -16,7 +16,7 @@ from core.permissions import ALLOWED, Operation
 ALWAYS = ("validation_failed", "internal_error", "unavailable", "busy")
 SIGNED_IN = ("unauthenticated",)
 IN_ORGANIZATION = ("unauthenticated", "organization_required", "not_found")
-WITH_BODY = ("malformed_request", "body_too_large", "unsupported_media_type")
+WITH_BODY = ("malformed_request", "body_too_large", "unsupported_media_type", "request_timeout")
 
 
 def documented(*codes: str, operation: Operation | None = None) -> dict[str, Any]:

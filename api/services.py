@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
+from uuid import UUID
 
 from anyio import CapacityLimiter
 from fastapi import Request
@@ -31,11 +33,13 @@ class Services:
     cursors: Cursors
     hashing: CapacityLimiter  # a burst of logins may not take all memory, nor all threads
     streams: CapacityLimiter  # open event streams of this process
+    streams_of_person: Counter[UUID] = field(default_factory=Counter)  # those that are open
     status_poll_s: float = 0.7
     stream_lasts_s: float = 1800  # then the client connects anew
 
 
 MAX_STREAMS = 200
+MAX_STREAMS_OF_PERSON = 20
 
 
 def build(settings: Settings, storage: Storage, pipeline: Pipeline | None) -> Services:

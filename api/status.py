@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from uuid import UUID
 
 from anyio import WouldBlock
@@ -14,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from api.deps import Member, authenticate, choose_membership
 from api.errors import ApiError
 from api.schemas.files import FileStatusAnswer, PendingRetry
-from api.services import Services
+from api.services import MAX_STREAMS_OF_PERSON, Services
 from core.contracts import FileProgress, FileRef, FileStatus, Problem
 from core.permissions import reach_of
 from core.ports import PendingAttempt, Pipeline
@@ -145,9 +146,24 @@ async def watch(
         await asyncio.sleep(services.status_poll_s)
 
 
-def reserve_stream(services: Services, holder: object) -> None:
-    """Take one of the event streams of this process. Raises 503 when all are taken."""
+@contextmanager
+def held_stream(services: Services, user_id: UUID) -> Iterator[None]:
+    """Hold one of the event streams of this process. Raises 503 when all are taken.
+
+    One person gets a share of them: their open pages must not shut out everybody else.
+    """
+    holder, of_person = object(), services.streams_of_person
+    if of_person[user_id] >= MAX_STREAMS_OF_PERSON:
+        raise ApiError("busy")
     try:
         services.streams.acquire_on_behalf_of_nowait(holder)
     except WouldBlock:
         raise ApiError("busy") from None
+    of_person[user_id] += 1
+    try:
+        yield
+    finally:
+        services.streams.release_on_behalf_of(holder)
+        of_person[user_id] -= 1
+        if not of_person[user_id]:
+            del of_person[user_id]

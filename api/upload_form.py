@@ -41,6 +41,9 @@ SETTING_RULE = (
 INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\u061c\ufeff]")
 
 
+BREAKS = frozenset({"Cc", "Zl", "Zp"})  # control characters, line and paragraph separators
+
+
 @dataclass(frozen=True, slots=True)
 class Upload:
     """A form that was read and found in order."""
@@ -60,7 +63,7 @@ def clean_filename(given: str) -> str:
     """Return a name that is safe to show and store; it never becomes part of a path or key."""
     name = unicodedata.normalize("NFC", given.encode("utf-8", "ignore").decode())
     name = re.split(r"[/\\]", name)[-1]
-    name = "".join(c for c in INVISIBLE.sub("", name) if unicodedata.category(c) != "Cc")
+    name = "".join(c for c in INVISIBLE.sub("", name) if unicodedata.category(c) not in BREAKS)
     name = name.strip(" .")
     path = PurePosixPath(name)
     return name if len(name) <= MAX_FILENAME else path.stem[: MAX_FILENAME - 8] + path.suffix[:8]

@@ -88,7 +88,8 @@ async def upload_form(request: Request, _: UploaderDep) -> AsyncIterator[FormDat
 
 _post = documented(
     "duplicate_file", "conflict", "malformed_request", "file_too_large", "type_not_allowed",
-    "content_mismatch", "unsupported_media_type", "file_empty", operation=Operation.UPLOAD_FILES,
+    "content_mismatch", "unsupported_media_type", "file_empty", "request_timeout",
+    operation=Operation.UPLOAD_FILES,
 )  # fmt: skip
 _post["openapi_extra"] |= UPLOAD_FORM
 
@@ -203,12 +204,8 @@ async def stream_place(
 ) -> AsyncIterator[Member]:
     """Check that the file is there before the stream begins, and hold a place until it ends."""
     await run_in_threadpool(status.load, services, who, file_id)
-    holder = object()
-    status.reserve_stream(services, holder)
-    try:
+    with status.held_stream(services, who.principal.user_id):
         yield who
-    finally:
-        services.streams.release_on_behalf_of(holder)
 
 
 @router.get("/{file_id}/events", response_class=EventSourceResponse, **documented(operation=READ))

@@ -33,7 +33,7 @@ ReporterDep = Annotated[Member, Depends(requires(Operation.CREATE_REPORTS))]
 DeleterDep = Annotated[Member, Depends(requires(Operation.DELETE_OWN))]
 
 _post = documented(
-    "malformed_request", "body_too_large", "unsupported_media_type",
+    "malformed_request", "body_too_large", "unsupported_media_type", "request_timeout",
     operation=Operation.CREATE_REPORTS,
 )  # fmt: skip
 

@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
+from api.services import MAX_STREAMS_OF_PERSON
 from core.contracts import Counts, FileProgress, FileStatus, Stage, StageProgress, StageState
 from core.permissions import Role
 from core.ports import PendingAttempt
@@ -337,6 +338,21 @@ def test_more_streams_than_there_are_places_is_503(client, world, alpha) -> None
     limiter.total_tokens = 0
     answer = client.get(f"/v1/files/{file_id}/events", headers=alpha.headers)
     problem(answer, 503, "busy")
+
+
+def test_one_person_takes_only_a_share_of_the_streams(client, world, alpha) -> None:
+    file_id = world.file(alpha.id, alpha.email, status="completed")
+    events, services = f"/v1/files/{file_id}/events", client.app.state.services
+    colleague = world.person("colleague@alpha.example", (alpha.id, Role.VIEWER))
+    me = world.user_id(alpha.email)
+    services.streams_of_person[me] = MAX_STREAMS_OF_PERSON
+    problem(client.get(events, headers=alpha.headers), 503, "busy")
+    assert client.get(events, headers=colleague).status_code == 200
+    assert dict(services.streams_of_person) == {me: MAX_STREAMS_OF_PERSON}
+    services.streams_of_person[me] -= 1
+    assert client.get(events, headers=alpha.headers).status_code == 200
+    assert dict(services.streams_of_person) == {me: MAX_STREAMS_OF_PERSON - 1}
+    assert services.streams.borrowed_tokens == 0
 
 
 def test_issues_are_listed_in_the_order_of_the_rows(client, world, alpha) -> None:

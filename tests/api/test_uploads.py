@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import json
@@ -14,6 +15,9 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
+from api import middleware
+from api.errors import ApiError
+from api.middleware import BodyLimit
 from api.upload_form import clean_filename
 from core.permissions import Role
 
@@ -130,6 +134,45 @@ def test_a_body_without_length_is_cut_off_at_the_limit(client, alpha) -> None:
 
     headers = alpha.headers | {"Content-Type": "multipart/form-data; boundary=b"}
     problem(client.post("/v1/files", content=endless(), headers=headers), 413, "file_too_large")
+
+
+@pytest.mark.parametrize("limit", ["BODY_PAUSE_S", "UPLOAD_LASTS_S"])
+def test_a_body_that_stops_coming_is_given_up(monkeypatch, limit) -> None:
+    monkeypatch.setattr(middleware, limit, 0.01)
+    pieces = [{"type": "http.request", "body": b"half", "more_body": True}]
+
+    async def receive() -> Any:
+        return pieces.pop() if pieces else await asyncio.Event().wait()
+
+    async def read_all(_: Any, receive: Any, __: Any) -> None:
+        while (await receive()).get("more_body"):
+            pass
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/files", "headers": []}
+    with pytest.raises(ApiError) as given_up:
+        asyncio.run(BodyLimit(read_all, 1_000)(scope, receive, receive))
+    assert (given_up.value.code, given_up.value.status_code) == ("request_timeout", 408)
+
+
+def test_after_the_body_waiting_for_the_caller_to_go_has_no_end(monkeypatch) -> None:
+    monkeypatch.setattr(middleware, "BODY_PAUSE_S", 0)
+    messages = [
+        {"type": "http.disconnect"},
+        {"type": "http.request", "body": b"", "more_body": False},
+    ]
+    seen = []
+
+    async def receive() -> Any:
+        if len(messages) == 1:
+            await asyncio.sleep(0)  # lets a timeout of nothing strike, if there were one
+        return messages.pop()
+
+    async def until_gone(_: Any, receive: Any, __: Any) -> None:
+        seen.extend([await receive(), await receive()])
+
+    scope = {"type": "http", "method": "GET", "path": "/v1/files", "headers": []}
+    asyncio.run(BodyLimit(until_gone, 1_000)(scope, receive, receive))
+    assert seen[-1] == {"type": "http.disconnect"}
 
 
 def test_who_may_not_upload_is_refused_before_the_body_is_read(client, world, alpha) -> None:
@@ -313,6 +356,7 @@ def test_a_storage_that_is_away_is_503_and_leaves_no_row(
         ("cafe\u0301.csv", "café.csv"),
         ("invoice\u202evsc.csv", "invoicevsc.csv"),
         ("a\x00b\nc\x7f.csv", "abc.csv"),
+        ("a\u2028b\u2029c.csv", "abc.csv"),
         ("x" * 300 + ".csv", "x" * 247 + ".csv"),
         ("  .hidden.csv. ", "hidden.csv"),
         ("\udcff.csv", "csv"),
