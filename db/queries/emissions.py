@@ -241,6 +241,8 @@ def get_explained(
         EMISSION.organization_id == organization_id,
         EMISSION.id == emission_id,
         EMISSION.deleted_at.is_(None),
+        FILE.status == FileStatus.COMPLETED.value,
+        FILE.deleted_at.is_(None),
     ]
     if reach.projects is not None:
         found.append(EMISSION.project_id.in_(reach.projects))

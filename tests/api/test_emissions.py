@@ -183,6 +183,23 @@ def test_the_summary_covers_the_whole_filter_and_keeps_biogenic_apart(
     assert (only_fuel["count"], only_fuel["total_kg_co2e"]) == (2, 3084.984)
 
 
+@pytest.mark.parametrize(
+    "status", ["uploaded", "parsing", "ai_matching", "calculating", "failed", "deleted"]
+)
+def test_figures_count_only_once_their_file_is_complete(client, world, alpha, status) -> None:
+    whole = world.emission(alpha.id, world.file(alpha.id, alpha.email), 1)
+    part_file = world.file(alpha.id, alpha.email)
+    part = world.emission(alpha.id, part_file, 2)
+    change = "deleted_at = now()" if status == "deleted" else f"status = '{status}'"
+    with world.engine.begin() as connection:
+        connection.execute(text(f"UPDATE files SET {change} WHERE id = :id"), {"id": part_file})
+    body = client.get("/v1/emissions", headers=alpha.headers).json()
+    assert [figure["id"] for figure in body["results"]] == [str(whole)]
+    assert (body["summary"]["count"], body["summary"]["total_kg_co2e"]) == (1, 1.0)
+    assert client.get(f"/v1/emissions/{part}", headers=alpha.headers).status_code == 404
+    assert client.get(f"/v1/emissions/{whole}", headers=alpha.headers).status_code == 200
+
+
 def test_an_empty_organization_has_an_empty_summary(client, alpha) -> None:
     body = listed(client, alpha)
     assert body["results"] == []
