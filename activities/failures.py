@@ -10,22 +10,24 @@ import asyncio
 import traceback
 from pathlib import Path
 
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+import psycopg
+from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from temporalio.exceptions import FailureError
+from temporalio.exceptions import ApplicationError, FailureError
 
 from core.errors import InvalidInput, Misconfigured, MissingTenant, NotFound, TonnageError
 
 # The server is shutting down, starting up or was restarted under us (class 57, 08), or two
 # transactions met (40001, 40P01).
 TRANSIENT_STATES = ("57P01", "57P02", "57P03", "40001", "40P01", "53300")
+# Data that does not fit (22), a broken constraint (23), a limit of the program (54): these come
+# again however often the stage runs.
+REFUSED_CLASSES = ("22", "23", "54")
 PERMANENT = (InvalidInput, NotFound, Misconfigured, MissingTenant)
 
 
 def sanitized(error: Exception) -> BaseException:
     """Return the error to raise towards Temporal in place of `error`."""
-    from temporalio.exceptions import ApplicationError
-
     if isinstance(error, FailureError | asyncio.CancelledError):
         return error
     if isinstance(error, TonnageError):
@@ -38,20 +40,32 @@ def sanitized(error: Exception) -> BaseException:
     place = place_of(error)
     if isinstance(error, PoolTimeout | InterfaceError):
         return ApplicationError(f"the database is away ({place})", type="Unavailable")
-    if isinstance(error, DBAPIError):
-        state = getattr(error.orig, "sqlstate", None) or ""
-        if isinstance(error, OperationalError) or state in TRANSIENT_STATES:
-            return ApplicationError(
-                f"the database is away ({state or 'no answer'}, {place})", type="Unavailable"
-            )
-        return ApplicationError(
-            f"the database refused a statement (SQLSTATE {state}, {place})", type="DatabaseError"
-        )
+    if isinstance(error, DBAPIError | psycopg.Error):
+        return database_error(error, place)
     if isinstance(error, OSError):
         return ApplicationError(
             f"{type(error).__name__}: {error.strerror or 'I/O error'} ({place})", type="Unavailable"
         )
     return ApplicationError(f"{type(error).__name__} ({place})", type=type(error).__name__)
+
+
+def database_error(error: DBAPIError | psycopg.Error, place: str) -> ApplicationError:
+    """Tell a database that is away from one that will never take this statement."""
+    raw = error.orig if isinstance(error, DBAPIError) else error
+    state = getattr(raw, "sqlstate", None) or ""
+    if state[:2] in REFUSED_CLASSES:
+        return ApplicationError(
+            f"the database refused a statement (SQLSTATE {state}, {place})",
+            type="DatabaseError",
+            non_retryable=True,
+        )
+    if isinstance(raw, psycopg.OperationalError) or state in TRANSIENT_STATES:
+        return ApplicationError(
+            f"the database is away ({state or 'no answer'}, {place})", type="Unavailable"
+        )
+    return ApplicationError(
+        f"the database refused a statement (SQLSTATE {state}, {place})", type="DatabaseError"
+    )
 
 
 def place_of(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 from sqlalchemy import Engine
 from temporalio import activity
@@ -12,10 +13,17 @@ from activities.objects import fetch, scratch
 from core.contracts import FileRef, Problem, ScanResult
 from core.errors import Unavailable
 from core.keys import upload_key
-from core.parsing.structure import check_structure
+from core.parsing.structure import StructureVerdict
 from core.ports import Scanner, ScanVerdict, Storage
 from db.engine import tenant_session
 from db.queries import pipeline
+
+
+class StructureCheck(Protocol):
+    """Judges a file by its bytes, somewhere where that can do no harm."""
+
+    def __call__(self, source: Path, declared_name: str) -> StructureVerdict:
+        """Return whether the file is what its name says, and harmless to open."""
 
 
 class ScanFile:
@@ -26,6 +34,7 @@ class ScanFile:
         engine: Engine,
         storage: Storage,
         scanner: Scanner | None,
+        check: StructureCheck,
         *,
         scanner_required: bool,
         work_dir: Path,
@@ -33,6 +42,7 @@ class ScanFile:
         self.engine = engine
         self.storage = storage
         self.scanner = scanner
+        self.check = check
         self.scanner_required = scanner_required
         self.work_dir = work_dir
 
@@ -48,7 +58,7 @@ class ScanFile:
         key = upload_key(ref.organization_id, ref.file_id)
         with beating(), scratch(self.work_dir) as directory:
             path = fetch(self.storage, key, directory / "upload")
-            structure = check_structure(path, file.filename)
+            structure = self.check(path, file.filename)
             if not structure.ok:
                 problem = Problem(code=structure.code, message=structure.message)
                 return ScanResult(accepted=False, problem=problem, attempt=attempt)

@@ -215,7 +215,8 @@ class DevStack:
             if not child.running:
                 raise Unavailable(f"{child.name} ended:\n{child.tail()}")
             with contextlib.suppress(httpx.HTTPError):
-                if httpx.get(url, timeout=2).status_code == 200:
+                # Another program may have taken the port in between, and answer in our place.
+                if httpx.get(url, timeout=2).status_code == 200 and child.running:
                     return
             time.sleep(0.1)
         raise Unavailable(

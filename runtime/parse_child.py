@@ -19,6 +19,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from core.errors import FileRejected, TonnageError
 
 if TYPE_CHECKING:
     from core.parsing.report import ParseOptions, ParseReport
+    from core.parsing.structure import StructureVerdict
 
 TICK_S = 1.0
 DEFAULT_MEMORY_MB = 1_024
@@ -70,13 +72,44 @@ def run_parse(
     on. Raises FileRejected with the child's code, or "file_resource_limit" when the child ran out
     of memory or time or was killed; ParserFailed when it broke otherwise.
     """
+    from core.parsing.report import ParseReport
+
     request = {
         "source": str(source),
         "out_dir": str(out_dir),
         "options": options.model_dump(mode="json"),
-        "memory_mb": memory_mb,
-        "cpu_s": math.ceil(timeout_s),
     }
+    decoded = _ask(request, timeout_s, memory_mb, on_tick)
+    return ParseReport.model_validate(decoded["report"])
+
+
+def run_check(
+    source: Path,
+    declared_name: str,
+    *,
+    timeout_s: float,
+    memory_mb: int = DEFAULT_MEMORY_MB,
+    on_tick: Callable[[], None] = lambda: None,
+) -> StructureVerdict:
+    """Run core.parsing.structure.check_structure in a limited child and return its verdict.
+
+    The check walks through the XML of whoever sent it. A child that ran out of memory or time is
+    a verdict too; ParserFailed when it broke otherwise.
+    """
+    from core.parsing.structure import StructureVerdict
+
+    request = {"source": str(source), "declared_name": declared_name}
+    try:
+        decoded = _ask(request, timeout_s, memory_mb, on_tick)
+    except FileRejected as rejected:
+        return StructureVerdict(False, "", rejected.code, rejected.message)
+    return StructureVerdict(**decoded["verdict"])
+
+
+def _ask(
+    request: dict[str, Any], timeout_s: float, memory_mb: int, on_tick: Callable[[], None]
+) -> dict[str, Any]:
+    request = request | {"memory_mb": memory_mb, "cpu_s": math.ceil(timeout_s)}
     child = subprocess.Popen(
         [sys.executable, "-m", "runtime.parse_child"],
         stdin=subprocess.PIPE,
@@ -126,9 +159,7 @@ def _resource_limit() -> FileRejected:
     )
 
 
-def _read_answer(exit_code: int, answer: bytes, complaint: bytes) -> ParseReport:
-    from core.parsing.report import ParseReport
-
+def _read_answer(exit_code: int, answer: bytes, complaint: bytes) -> dict[str, Any]:
     if exit_code != 0 or not answer:
         # A Python error ends with status 1 and says where; everything else was a violent death.
         if exit_code == 1 and complaint and b"MemoryError" not in complaint:
@@ -137,7 +168,7 @@ def _read_answer(exit_code: int, answer: bytes, complaint: bytes) -> ParseReport
     decoded: dict[str, Any] = json.loads(answer)
     if "rejected" in decoded:
         raise FileRejected(decoded["rejected"]["message"], code=decoded["rejected"]["code"])
-    return ParseReport.model_validate(decoded["report"])
+    return decoded
 
 
 def _limit_self(memory_mb: int, cpu_s: int) -> None:
@@ -156,11 +187,15 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
     # the doing of the file, which is not touched until then.
     from core.parsing.parse import parse_file
     from core.parsing.report import ParseOptions
+    from core.parsing.structure import check_structure
 
-    options = ParseOptions.model_validate(request["options"])
+    source = Path(request["source"])
+    options = ParseOptions.model_validate(request.get("options", {}))
     _limit_self(request["memory_mb"], request["cpu_s"])
     try:
-        report = parse_file(Path(request["source"]), Path(request["out_dir"]), options)
+        if "declared_name" in request:
+            return {"verdict": asdict(check_structure(source, request["declared_name"]))}
+        report = parse_file(source, Path(request["out_dir"]), options)
     except FileRejected as rejected:
         return {"rejected": {"code": rejected.code, "message": rejected.message}}
     except (MemoryError, OSError) as error:

@@ -70,6 +70,11 @@ async def connect(settings: Settings, *, lazy: bool = False) -> Client:
     return await Client.connect(**config, data_converter=pydantic_data_converter, lazy=lazy)
 
 
+def plain(text: str) -> str:
+    """Return a summary that the Web UI's Markdown cannot turn into anything but text."""
+    return "".join(" " if c in "<>[]`*|\\" or not c.isprintable() else c for c in text)[:200]
+
+
 class TemporalPipeline:
     """core.ports.Pipeline over a Temporal client. The client may be lazy: nothing here connects
     before it is used, so the API starts while Temporal is away."""
@@ -105,7 +110,7 @@ class TemporalPipeline:
                         SearchAttributePair(options.STAGE, "queued"),
                     ]
                 ),
-                static_summary=f"{filename_summary} ({organization_name})"[:200],
+                static_summary=plain(f"{filename_summary} ({organization_name})"),
                 static_details=f"File `{ref.file_id}` of organization `{ref.organization_id}`",
                 rpc_timeout=RPC_TIMEOUT,
             )
@@ -170,7 +175,7 @@ class TemporalPipeline:
                         SearchAttributePair(options.STAGE, "queued"),
                     ]
                 ),
-                static_summary=f"{name} ({organization_name})"[:200],
+                static_summary=plain(f"{name} ({organization_name})"),
                 static_details=f"Report `{ref.report_id}` of organization `{ref.organization_id}`",
                 rpc_timeout=RPC_TIMEOUT,
             )

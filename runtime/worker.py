@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 
 # Progress is mirrored by local activities, which count apart from the slots.
 LOCAL_SLOTS = 10
+# The largest workbook that is accepted takes about twenty seconds to check.
+CHECK_TIMEOUT_S = 120
 HEARTBEAT_EVERY = timedelta(seconds=3)
 # An AI call may take ten minutes and is paid for: let it finish. Other stages resume cheaply.
 GRACE = {
@@ -93,7 +95,7 @@ def _pipeline_activities(
     from activities.sweep import SweepOrphans
     from activities.validate import ValidatePart
     from runtime.adapters.rates_ecb import EcbRates
-    from runtime.parse_child import run_parse
+    from runtime.parse_child import run_check, run_parse
 
     engine = make_role_engine(
         settings,
@@ -113,6 +115,7 @@ def _pipeline_activities(
         engine,
         storage,
         make_scanner(settings),
+        partial(run_check, timeout_s=CHECK_TIMEOUT_S, memory_mb=settings.parse_memory_mb),
         scanner_required=settings.scan_mode == "required",
         work_dir=work_dir,
     )

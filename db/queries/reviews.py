@@ -55,6 +55,7 @@ def _conditions(organization_id: UUID, reach: Reach, wanted: ReviewFilter) -> li
         REVIEW.status == "open",
         REVIEW.deleted_at.is_(None),
         FILE.deleted_at.is_(None),
+        FILE.status == "completed",  # decisions of a file in work may still change
     ]
     if reach.projects is not None:
         found.append(FILE.project_id.in_(reach.projects))

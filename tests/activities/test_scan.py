@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -12,6 +13,7 @@ from sqlalchemy import Engine
 from activities.scan import ScanFile
 from core.errors import NotFound, Unavailable
 from core.ports import Scanner, ScanVerdict
+from runtime.parse_child import run_check
 from tests.factories import Uploader
 
 CSV = b"activity,quantity,unit\nDiesel,10,litres\n"
@@ -38,6 +40,7 @@ def make(worker_engine: Engine, tmp_path: Path, uploader: Uploader) -> Callable[
             worker_engine,
             uploader.storage,
             scanner,
+            partial(run_check, timeout_s=60),
             scanner_required=required,
             work_dir=tmp_path / "work",
         )

@@ -171,6 +171,9 @@ class World:
     def review(
         self, organization_id: UUID, file_id: UUID, decision_id: UUID, **values: Any
     ) -> UUID:
+        with Session(self.engine) as session:  # what waits for review is of completed files
+            session.execute(update(File).where(File.id == file_id).values(status="completed"))
+            session.commit()
         given = {"reason_code": "low_confidence", "reason": "Unsure.", "row_count": 1} | values
         return self.add(
             Review, organization_id=organization_id, file_id=file_id, decision_id=decision_id,
