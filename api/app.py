@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from sqlalchemy.exc import OperationalError
 from starlette.concurrency import run_in_threadpool
 
-from api import errors, openapi
+from api import docs, errors, openapi
 from api.middleware import BodyLimit, RequestContext
 from api.routes import auth, downloads, emissions, files, health, organizations, reports, reviews
 from api.services import Services, build
@@ -82,6 +82,7 @@ def create_app(
         lifespan=lifespan_of(connect_pipeline),
         generate_unique_id_function=openapi.operation_id,
         redirect_slashes=False,
+        docs_url=None,  # api.docs serves it
         redoc_url=None,
     )
     app.state.services = services
@@ -89,6 +90,7 @@ def create_app(
     for module in (auth, organizations, files, reviews, reports, emissions, downloads, health):
         app.include_router(module.router)
     openapi.install(app)
+    docs.install(app)
     app.add_middleware(BodyLimit, upload_max_bytes=settings.upload_max_bytes)
     app.add_middleware(RequestContext)
     return app

@@ -352,3 +352,12 @@ def test_no_parameter_of_any_list_can_break_it(client, alpha, nasty) -> None:
             )
             assert answer.status_code in allowed, (url, nasty, answer.text)
             assert answer.status_code < 500, (url, nasty, answer.text)
+
+
+def test_the_documentation_needs_no_other_server(client) -> None:
+    page = client.get("/docs").text
+    assert "https://" not in page
+    for name in ("swagger-ui-bundle.js", "swagger-ui.css", "favicon.png"):
+        assert f"/docs/assets/{name}" in page
+        assert client.get(f"/docs/assets/{name}").status_code == 200
+    problem(client.get("/docs/assets/../../app.py"), 404, "not_found")
