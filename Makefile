@@ -36,6 +36,8 @@ lock: ## Resolve the lock files again (needs uv)
 		--python-version 3.11 -c requirements.lock pyproject.toml -o requirements-run.lock
 
 clean: ## Remove state and caches (data of `make dev` included)
+	@$(PYTHON) -c 'import fcntl, os, sys; p = ".tonnage/dev.lock"; os.path.exists(p) and fcntl.flock(open(p), fcntl.LOCK_EX | fcntl.LOCK_NB)' 2>/dev/null \
+		|| { echo "a stack is running here; stop it first (Ctrl-C where it runs)"; exit 1; }
 	@rm -rf .tonnage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 

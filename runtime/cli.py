@@ -40,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="upload a workbook and explain its footprint")
     demo.add_argument("--state", type=Path, default=Path(".tonnage"))
     demo.add_argument("--file", type=Path, default=None, help="your own CSV or XLSX instead")
+    demo.add_argument("--region", default=None, help="country of rows that name none, e.g. DE")
     demo.set_defaults(run=run_demo)
     worker = commands.add_parser("worker", help="work on one task queue")
     worker.add_argument("queue", choices=("pipeline", "ai-matching", "reports"))
@@ -65,30 +66,35 @@ def run_dev(options: argparse.Namespace) -> int:
         return 1
     started = time.monotonic()
     stack = DevStack(options.state, lambda step: console.print(f"  {step} …"))
-    with stop_on_signals() as stopped, stack:
+    with stop_on_signals(), stack:
         where = stack.addresses
         assert where is not None
         console.print(
             Panel.fit(
-                f"API            {where.api_url}/docs\n"
+                f"API            {where.api_url}   (documentation: {where.api_url}/docs)\n"
                 f"Temporal UI    {where.temporal_ui_url}\n"
                 f"Login          {where.email}  /  {where.password}\n"
                 f"Logs           {options.state}/logs",
                 title=f"tonnage is up ({time.monotonic() - started:.0f} s); Ctrl-C stops it",
             )
         )
-        while not stopped():
-            stack.tend()
-            time.sleep(0.3)
-        console.print("stopping …")
+        try:
+            while True:
+                stack.tend()
+                time.sleep(0.3)
+        finally:
+            console.print("stopping …")
     return 0
 
 
 def run_demo(options: argparse.Namespace) -> int:
     """Run the demo."""
     from runtime.demo import run
+    from runtime.dev import stop_on_signals
 
-    return run(options.state, options.file)
+    with stop_on_signals():
+        return run(options.state, options.file, options.region)
+    return 130
 
 
 def run_worker(options: argparse.Namespace) -> int:

@@ -51,13 +51,15 @@ class Api:
         answer = self.checked(self.client.post("/v1/auth/login", json=body))
         self.client.headers["Authorization"] = f"Bearer {answer['access_token']}"
 
-    def upload(self, path: Path) -> Json:
+    def upload(self, path: Path, region: str | None) -> Json:
         """Upload a workbook; the second run of the demo uploads the same bytes again."""
         route = "/v1/files?allow_duplicate=true"
-        self.show(route, f"-F file=@{shlex.quote(shown_path(path))} -F region=GB")
+        form = {"region": region} if region else {}
+        fields = "".join(f" -F {name}={shlex.quote(value)}" for name, value in form.items())
+        self.show(route, f"-F file=@{shlex.quote(shown_path(path))}{fields}")
         with path.open("rb") as stream:
             return self.checked(
-                self.client.post(route, files={"file": (path.name, stream)}, data={"region": "GB"})
+                self.client.post(route, files={"file": (path.name, stream)}, data=form)
             )
 
     def get(self, route: str, *, show: bool = True) -> Json:
@@ -94,7 +96,7 @@ def shown_path(path: Path) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
-def run(state_dir: Path, file: Path | None) -> int:
+def run(state_dir: Path, file: Path | None, region: str | None) -> int:
     """Run the demo on a stack of its own, or on the one that `make dev` runs already."""
     console = make_console()
     path = (file or WORKBOOK).resolve()
@@ -105,7 +107,8 @@ def run(state_dir: Path, file: Path | None) -> int:
         console.print(f"  up after {time.monotonic() - started:.0f} s\n")
         api = Api(where, console)
         api.login()
-        accepted = api.upload(path)
+        # Only the demo workbook is known to be British; nothing is assumed of another file.
+        accepted = api.upload(path, region or (None if file else "GB"))
         file_id = accepted["file_id"]
         status = watch(api, file_id, tend, console)
         detail = api.get(f"/v1/files/{file_id}")
@@ -136,17 +139,41 @@ def watch(api: Api, file_id: str, tend: Callable[[], None], console: Console) ->
     """Show the stages until the file ends."""
     route = f"/v1/files/{file_id}/status"
     api.show(route)
-    deadline = time.monotonic() + TIMEOUT_S
+    if not console.is_terminal:
+        status = follow(api, route, tend, lambda _: None, console)
+        console.print(progress_view(status))
+        return status
     with Live(console=console, refresh_per_second=10) as live:
-        while True:
-            tend()
-            status = api.get(route, show=False)
-            live.update(progress_view(status))
-            if status["status"] in ("completed", "failed"):
-                return status
-            if time.monotonic() > deadline:
-                raise Unavailable(f"the file did not finish in {TIMEOUT_S} s; see .tonnage/logs")
-            time.sleep(POLL_S)
+        return follow(api, route, tend, lambda s: live.update(progress_view(s)), None)
+
+
+def follow(
+    api: Api,
+    route: str,
+    tend: Callable[[], None],
+    draw: Callable[[Json], object],
+    plain: Console | None,
+) -> Json:
+    """Ask for the status until the file ends; without a terminal print a line a stage.
+
+    Gives up when nothing has moved for a long time, not because the whole takes long.
+    """
+    last: tuple[object, ...] = ()
+    moved_at = time.monotonic()
+    while True:
+        tend()
+        status = api.get(route, show=False)
+        draw(status)
+        now = (status["status"], status["stage"], *status["progress"].values())
+        if now != last:
+            if plain and now[1] != (last[1] if last else None):
+                plain.print(f"  {status['stage'] or 'queued'} …")
+            last, moved_at = now, time.monotonic()
+        if status["status"] in ("completed", "failed"):
+            return status
+        if time.monotonic() - moved_at > TIMEOUT_S:
+            raise Unavailable(f"nothing has moved for {TIMEOUT_S} s; see .tonnage/logs")
+        time.sleep(POLL_S)
 
 
 def progress_view(status: Json) -> Group:
@@ -244,7 +271,9 @@ def explain(api: Api, file_id: str, console: Console) -> None:
     api.show(f"/v1/emissions/{one['id']}")
     inputs, steps = one["calculation"]["inputs"], one["calculation"]["steps"]
     lines = [
-        f"{one['source_file']['filename']}, sheet “{one['sheet']}”, row {one['row']} "
+        f"{one['source_file']['filename']}, "
+        + (f"sheet “{one['sheet']}”, " if one["sheet"] else "")
+        + f"row {one['row']} "
         f"(sha256 {one['source_file']['sha256'][:12]}…)",
         "",
         f"1. “{inputs['volume_text']}” “{inputs['unit_text']}” in the upload, "
@@ -258,7 +287,8 @@ def explain(api: Api, file_id: str, console: Console) -> None:
     lines += [f"· asked for {f['kind']} {f['requested']}, used {f['used']}"
               for f in one["calculation"]["fallbacks"]]  # fmt: skip
     others = [c["name"] for c in match["candidates"][1:4]]
-    lines.append(f"· considered next: {'; '.join(others)}")
+    if others:
+        lines.append(f"· considered next: {'; '.join(others)}")
     title = f"{one['activity_name']}: {one['emission_kg_co2e']:,.4f} kg CO2e, step by step"
     console.print(Panel(Text("\n".join(lines)), title=Text(title), title_align="left"))
 
@@ -298,7 +328,8 @@ def show_links(where: Addresses, detail: Json, console: Console) -> None:
             f"API docs      {where.api_url}/docs\n"
             f"This pipeline {where.temporal_ui_url}/namespaces/tonnage/workflows/{job}\n"
             f"Login         {where.email}  /  {where.password}\n"
-            "Keep it up    make dev",
+            "Keep it up    make dev\n"
+            'Your own file make demo ARGS="--file FILE --region DE"',
             title="Where to look",
             title_align="left",
         )

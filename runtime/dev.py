@@ -57,7 +57,7 @@ class DevStack:
         self.say = say
         self.config = dev_config.load()
         self.supervisor = Supervisor(
-            lambda child: say(f"{child.name} ended ({child.last_words()[:200]}); restarted")
+            lambda child: say(f"{child.name} {child.how_it_ended()}; restarted")
         )
         self.postgres: LocalPostgres | None = None
         self.lock: IO[str] | None = None
@@ -78,6 +78,11 @@ class DevStack:
         """Bring everything up; raise Misconfigured with the remedy when that cannot work."""
         if found := preflight.problems():
             raise Misconfigured("\n".join(found))
+        if any(c.isspace() for c in str(self.state_dir)):
+            raise Misconfigured(
+                f"the path {self.state_dir} has a blank, which the PostgreSQL package cannot take; "
+                'move the project, or say where the state may lie with ARGS="--state DIR"'
+            )
         self.state_dir.mkdir(parents=True, exist_ok=True)
         self.lock = take_lock(self.state_dir / "dev.lock")
         (self.state_dir / "dev.json").unlink(missing_ok=True)  # of a parent that was killed
@@ -108,10 +113,12 @@ class DevStack:
 
     def stop(self) -> None:
         """Stop everything in order; safe to call twice."""
-        self.supervisor.stop()
-        if self.postgres:
-            self.postgres.stop()
-            self.postgres = None
+        try:
+            self.supervisor.stop()
+        finally:
+            if self.postgres:
+                self.postgres.stop()
+                self.postgres = None
         for name in ("dev.json", "children.json"):
             (self.state_dir / name).unlink(missing_ok=True)
         if self.lock:
@@ -281,19 +288,24 @@ def script(name: str) -> str:
 
 
 @contextlib.contextmanager
-def stop_on_signals() -> Iterator[Callable[[], bool]]:
-    """Yield a function that tells whether SIGINT or SIGTERM came; the first only asks."""
-    stopped = False
+def stop_on_signals() -> Iterator[None]:
+    """Leave the block quietly on the first SIGINT or SIGTERM, whatever it is doing.
 
-    def ask(*_: object) -> None:
-        nonlocal stopped
-        if stopped:
-            raise KeyboardInterrupt
-        stopped = True
+    Later ones are ignored: stopping is already under way, and a half-stopped stack would leave
+    PostgreSQL behind.
+    """
+    signals = (signal.SIGINT, signal.SIGTERM)
 
-    before = {n: signal.signal(n, ask) for n in (signal.SIGINT, signal.SIGTERM)}
+    def leave(*_: object) -> None:
+        for number in signals:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, leave) for number in signals}
     try:
-        yield lambda: stopped
+        yield
+    except KeyboardInterrupt:
+        pass
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -47,6 +47,7 @@ class Child:
     environment: Mapping[str, str]
     log: Path
     process: subprocess.Popen[bytes] | None = None
+    exit_code: int | None = None
     restarts: int = 0
     retry_at: float = field(default=0.0)
 
@@ -80,9 +81,11 @@ class Child:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
-    def last_words(self) -> str:
-        """Return the last line of the log."""
-        return self.tail(1)
+    def how_it_ended(self) -> str:
+        """Say how the last run ended: killed, or with which words."""
+        if self.exit_code is not None and self.exit_code < 0:
+            return f"was killed by signal {-self.exit_code}"
+        return f"ended with exit code {self.exit_code} ({self.tail(1)[:200]})"
 
     def tail(self, lines: int = 15) -> str:
         """Return the end of the log."""
@@ -111,6 +114,7 @@ class Supervisor:
             if child.running:
                 continue
             if child.retry_at == 0.0:
+                child.exit_code = child.process.poll() if child.process else None
                 delay_s = min(RESTART_DELAY_S * 2**child.restarts, MAX_RESTART_DELAY_S)
                 child.retry_at = now + delay_s
             elif now >= child.retry_at:
