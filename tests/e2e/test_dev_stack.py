@@ -159,7 +159,9 @@ def test_the_stack_survives_taken_ports_kills_and_restarts(state: Path, tmp_path
         assert "59 = 52 calculated + 3 in review + 4 rejected" in demo.stdout
         assert "step by step" in demo.stdout
 
-    # Ctrl-C stops everything in order.
+    # Ctrl-C stops everything in order, also for somebody who presses it twice.
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 0, log.read_text()
     assert processes_of(state) == []
