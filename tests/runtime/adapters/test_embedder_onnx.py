@@ -49,7 +49,7 @@ def test_the_cache_is_read_and_survives_a_broken_file(
     np.save(path, first * 0)
     assert not cached_embed(embedder, TEXTS, tmp_path).any()  # it was read, not made again
     path.write_bytes(b"half a file")
-    assert np.array_equal(embedder.embed_cached(TEXTS, tmp_path), first)
+    assert np.array_equal(cached_embed(embedder, TEXTS, tmp_path), first)
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
