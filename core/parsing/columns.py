@@ -18,7 +18,7 @@ from core.activity_key import fold
 from core.dates import ActivityDate, read_date
 from core.money import ISO_4217, parse_currency
 from core.numbers import NumberProblem, read_number, split_quantity
-from core.parsing.headings import Heading, fields_of, fold_heading, read_heading
+from core.parsing.headings import Heading, fields_of, fold_heading, is_comment, read_heading
 from core.parsing.report import IGNORE, ColumnReport
 from core.records import Field
 from core.regions import parse_region
@@ -304,34 +304,59 @@ def _settle_name(
     profiles: Sequence[Profile],
     mapped: set[int],
 ) -> None:
-    """A table always has an activity: its description, else its type, else its wordiest column."""
+    """A table always has an activity: the fullest telling column, remarks last of all."""
     by_field = {guess.field: guess for guess in taken.values()}
     if Field.ACTIVITY_NAME in by_field:
         return
-    for other in (Field.ACTIVITY_DESCRIPTION, Field.ACTIVITY_TYPE):
-        found = by_field.get(other)
-        if found and found.index not in mapped:
-            why = f"{found.why}; there is no better column for the name"
-            taken[found.index] = _Guess(found.score, found.index, Field.ACTIVITY_NAME, why)
-            return
+    described = [
+        by_field[field].index
+        for field in (Field.ACTIVITY_DESCRIPTION, Field.ACTIVITY_TYPE)
+        if field in by_field and by_field[field].index not in mapped
+    ]
     free = [
         index
         for index, seen in enumerate(profiles)
         if index not in taken and index not in mapped and seen.count and seen.number < 0.2
         and seen.reference < 0.5 and seen.date < 0.5
     ]  # fmt: skip
-    named = [index for index in free if not _is_other(headings[index])]
-    best = max(named or free, key=lambda i: (profiles[i].filled > 0.5, profiles[i].distinct),
-               default=None)  # fmt: skip
-    if best is not None:
+    best = _best_name(described, free, headings, profiles)
+    if best is None:
+        return
+    if best in taken:
+        found = taken[best]
+        why = f"{found.why}; there is no better column for the name"
+        taken[best] = _Guess(found.score, best, Field.ACTIVITY_NAME, why)
+    else:
         why = "the column of words that says most"
         taken[best] = _Guess(0.4, best, Field.ACTIVITY_NAME, why)
 
 
+def _best_name(
+    described: Sequence[int],
+    free: Sequence[int],
+    headings: Sequence[str],
+    profiles: Sequence[Profile],
+) -> int | None:
+    """Choose among the columns of words: a filled one first, then one that is no remark."""
+    # A name that most rows lack costs those rows; empty lines below a table count for no column.
+    enough = 0.5 * max((seen.filled for seen in profiles), default=0)
+
+    def rank(index: int) -> tuple[bool, bool, int, int]:
+        seen, heading = profiles[index], headings[index]
+        last = is_comment(heading) or seen.accounting or (index in free and _is_other(heading))
+        # Those that a heading announced keep their order; the others go by what they tell.
+        order = (0, described.index(index)) if index in described else (1, -seen.distinct)
+        return seen.filled <= enough, last, *order
+
+    return min([*described, *free], key=rank, default=None)
+
+
 def _is_other(heading: str) -> bool:
+    """Tell whether a heading announces who, where or a number, and not what."""
     return bool(
-        re.search(r"supplier|vendor|payee|kreditor|lieferant|fournisseur|proveedor|\bid\b|\bref",
-                  fold_heading(heading))
+        re.search(r"supplier|vendor|payee|kreditor|lieferant|fournisseur|proveedor|\bid\b|\bref|"
+                  r"\b(?:site|standort|location|lieu|ubicacion|office|building|gebaude|filiale|"
+                  r"niederlassung|zeitraum|period)\b", fold_heading(heading))
     )  # fmt: skip
 
 

@@ -76,9 +76,23 @@ _STRONG: dict[Field, str] = {
     Field.CURRENCY: "currency|currency code|ccy|cur|curr|iso currency|transaction currency|"
     "wahrung|wahrungscode|devise|monnaie|code devise|moneda|divisa|codigo moneda",
 }
+_KINDS = (
+    "energieart|energieform|energie|energietyp|energiequelle|medium|medien|abfallart|abfall|"
+    "abfallfraktion|brennstoffart|kraftstoffart|treibstoff|treibstoffart|verkehrsmittel|"
+    "transportmittel|reisemittel|kaltemittel|materialart|verbrauchsart|aktivitatsart|"
+    "energy type|energy source|type of energy|waste type|type of waste|waste stream|"
+    "transport mode|mode of transport|travel mode|refrigerant|utility|"
+    "type d energie|energie utilisee|source d energie|vecteur energetique|carburant|"
+    "type de carburant|type de combustible|type de dechet|dechet|nature du dechet|"
+    "mode de transport|moyen de transport|fluide frigorigene|"
+    "tipo de energia|energia|fuente de energia|vector energetico|tipo de combustible|carburante|"
+    "tipo de residuo|residuo|modo de transporte|medio de transporte|refrigerante"
+)
 _WEAK: dict[Field, str] = {
-    Field.ACTIVITY_NAME: "what|source|account|title|subject|expense|service",
-    Field.ACTIVITY_TYPE: "scope category|segment|division",
+    # Kinds of energy, waste and transport: the name where no better one is, else the type.
+    Field.ACTIVITY_NAME: "what|source|account|title|subject|expense|service|" + _KINDS,
+    Field.ACTIVITY_TYPE: "scope category|segment|division|energietrager|brennstoff|kraftstoff|"
+    "combustible|" + _KINDS,
     Field.ACTIVITY_DESCRIPTION: "service|service code|service label|service area|department|"
     "directorate|cost centre|cost center|kostenstelle|text|bvacopse t|bvacop|info|"
     "extended description|centre de cout|centro de coste",
@@ -90,6 +104,12 @@ _WEAK: dict[Field, str] = {
     Field.REGION: "site|standort|lieu|ubicacion|province|bundesland",
     Field.DATE: "effective date|start|from|week|quarter|quartal|trimestre|tag|jour|dia|when",
 }
+
+# What people add to a line; it may say anything, so it names an activity last of all.
+_COMMENT = re.compile(
+    r"\b(?:comments?|notes?|remarks?|memo|bemerkung(?:en)?|kommentare?|hinweise?|anmerkung(?:en)?|"
+    r"notiz(?:en)?|commentaires?|remarques?|observations?|comentarios?|observacion(?:es)?|notas?)\b"
+)
 
 # Headings that are about something else, whatever words they hold.
 _OTHER = re.compile(
@@ -134,6 +154,11 @@ def fold_heading(text: str) -> str:
     decomposed = unicodedata.normalize("NFKD", spaced)
     plain = "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
     return re.sub(r"[^a-z0-9]+", " ", plain.replace("ß", "ss")).strip()
+
+
+def is_comment(text: str) -> bool:
+    """Tell whether a heading announces remarks: "Bemerkung", "Notes", "Observaciones"."""
+    return bool(_COMMENT.search(fold_heading(text)))
 
 
 def _phrases(texts: dict[Field, str]) -> dict[str, tuple[Field, ...]]:

@@ -280,6 +280,31 @@ def test_a_missing_name_is_taken_from_its_description(tmp_path: Path) -> None:
     assert rows[2].flags == ("name_defaulted",)
 
 
+def test_a_missing_name_is_taken_from_its_type_where_nothing_is_described(tmp_path: Path) -> None:
+    rows, _ = validated(
+        tmp_path,
+        "Activity,Category,Quantity,Unit\nDiesel,Fuel,1,l\nPetrol,Fuel,1,l\n,Water,2,l\n",
+    )
+    assert rows[2].activity_name == "Water"
+    assert rows[2].flags == ("name_defaulted",)
+
+
+def test_remarks_in_a_german_file_cost_no_row(tmp_path: Path) -> None:
+    rows, issues = validated(
+        tmp_path,
+        "Standort;Energieart;Zeitraum;Verbrauch;Einheit;Kosten (EUR);Bemerkung\n"
+        "Kassel;Strom;01.2024;12.500;kWh;3.750,00;\n"
+        "Kassel;Erdgas;01.2024;8.300;kWh;830,00;\n"
+        "Kassel;Heizöl;02.2024;1.500;l;1.650,00;Tank 2\n"
+        "Fulda;Fernwärme;02.2024;6.000;kWh;720,00;Schätzung\n",
+        region="DE",
+    )
+    assert not issues
+    assert [row.activity_name for row in rows] == ["Strom", "Erdgas", "Heizöl", "Fernwärme"]
+    assert [row.volume for row in rows] == [12_500, 8_300, 1_500, 6_000]
+    assert rows[2].activity_description == "Tank 2"
+
+
 def test_a_table_that_is_no_raw_part_is_a_defect(tmp_path: Path) -> None:
     source = tmp_path / "a.csv"
     source.write_text(HEAD + "Gas,1,kWh,GB,,,\n", encoding="utf-8")

@@ -86,6 +86,66 @@ def test_a_country_in_an_unknown_language_is_still_a_country() -> None:
     assert "Region" not in fields(["Item", "Quantity", "Unit", "Region"], [*DIESEL, "North"])
 
 
+GERMAN = ["Standort", "{kind}", "Zeitraum", "Verbrauch", "Einheit", "Kosten (EUR)", "Bemerkung"]
+GERMAN_ROWS = [
+    ["Kassel", "Strom", "01.2024", "12.500", "kWh", "3.750,00", ""],
+    ["Kassel", "Erdgas", "01.2024", "8.300", "kWh", "830,00", ""],
+    ["Kassel", "Heizöl", "02.2024", "1.500", "l", "1.650,00", "Tank 2"],
+    ["Fulda", "Strom", "01.2024", "4.100", "kWh", "1.230,00", ""],
+    ["Fulda", "Fernwärme", "01.2024", "6.000", "kWh", "720,00", "Schätzung"],
+    ["Fulda", "Diesel", "02.2024", "640", "l", "1.088,00", ""],
+    ["Fulda", "Erdgas", "02.2024", "5.200", "kWh", "520,00", ""],
+    ["Kassel", "Strom", "02.2024", "11.900", "kWh", "3.570,00", ""],
+]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["Energieart", "Energieform", "Energieträger", "Medium", "Abfallart", "Brennstoff",
+     "Kraftstoff", "Verkehrsmittel", "Type d'énergie", "Type de déchet", "Mode de transport",
+     "Tipo de energía", "Tipo de residuo", "Medio de transporte", "Posten A"],
+)  # fmt: skip
+def test_a_column_of_remarks_never_names_the_activities_beside_a_better_one(kind: str) -> None:
+    headings = [heading.format(kind=kind) for heading in GERMAN]
+    found = fields(headings, *GERMAN_ROWS)
+    assert found == {
+        kind: "activity_name", "Zeitraum": "date", "Verbrauch": "volume",
+        "Einheit": "unit", "Kosten (EUR)": "amount", "Bemerkung": "activity_description",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "remarks",
+    ["Bemerkung", "Kommentar", "Remarks", "Notes", "Comments", "Remarque", "Observaciones"],
+)
+def test_filled_remarks_give_way_to_a_type_and_name_only_when_alone(remarks: str) -> None:
+    rows = [["Strom", "Tank 2 im Hof", "12", "kWh"], ["Diesel", "nur geschätzt", "7", "l"],
+            ["Erdgas", "Zähler 7 neu", "90", "kWh"]]  # fmt: skip
+    found = fields(["Kategorie", remarks, "Menge", "Einheit"], *rows)
+    assert found["Kategorie"] == "activity_name"
+    assert found[remarks] == "activity_description"
+    alone = fields([remarks, "Menge", "Einheit"], *(row[1:] for row in rows))
+    assert alone[remarks] == "activity_name"
+
+
+def test_a_description_that_most_rows_lack_gives_way_to_a_filled_type() -> None:
+    rows = [["Diesel", "", "7", "l"], ["Gas", "boiler", "9", "kWh"], ["Petrol", "", "3", "l"]]
+    headings = ["Category", "Description", "Quantity", "Unit"]
+    assert fields(headings, *rows)["Category"] == "activity_name"
+    filled = [[row[0], f"{row[0]} for site {i}", *row[2:]] for i, row in enumerate(rows)]
+    assert fields(headings, *filled)["Description"] == "activity_name"
+    # Empty lines below the table are no reason against a column.
+    blank = [["", "", "", ""]] * 9
+    assert fields(headings, *filled, *blank)["Description"] == "activity_name"
+
+
+def test_a_kind_of_energy_beside_a_proper_name_is_the_type() -> None:
+    row = ["Heizung Halle 3", "Erdgas", "12", "kWh"]
+    found = fields(["Bezeichnung", "Energieart", "Menge", "Einheit"], row, row, row)
+    assert found["Bezeichnung"] == "activity_name"
+    assert found["Energieart"] == "activity_type"
+
+
 def test_a_column_of_numbers_beside_units_needs_no_name() -> None:
     rows = [["Diesel", "12.5", "l"], ["Gas", "300", "kWh"], ["Petrol", "7", "l"]]
     assert fields(["A1", "B1", "C1"], *rows) == {
