@@ -81,7 +81,7 @@ def decided(
         outcome = Outcome.HELD
         reason = Reason(
             LOW_CONFIDENCE,
-            f"The nearest factor, {best.name}, is right with {confidence:.0%} only; "
+            f"The best match, {best.name}, has only {confidence * 100:.0f} % confidence; "
             "please choose or reject.",
         )
     elif confidence < thresholds.review_below:

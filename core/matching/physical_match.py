@@ -21,6 +21,7 @@ from core.matching.own import overlap
 from core.matching.physical import Fit, fit, locally_bound, owner_of
 from core.matching.places import egrid_subregion, stay_country
 from core.matching.reading import Reading
+from core.matching.remedies import unit_remedy
 from core.matching.text import content_stems
 from core.records import Decision, Dimension, EmissionFactor, Fallback, Thresholds
 from core.units import convert, unit
@@ -215,11 +216,7 @@ def _nothing(
     elsewhere = {d for f, v in named for d in index.dimensions_of(f, v)} - {query.dimension}
     here = any(query.dimension in index.dimensions_of(f, v) for f, v in named)
     if elsewhere and not here:
-        units = ", ".join(sorted(d.value.replace("_", " ") for d in elsewhere))
-        return held(
-            query, UNIT_MISMATCH,
-            f"This is measured by {units}, not by {query.dimension.value.replace('_', ' ')}.",
-        )  # fmt: skip
+        return held(query, UNIT_MISMATCH, unit_remedy(reading, elsewhere))
     return _by_words(index, reading, thresholds, keep, bool(named), region)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from uuid import UUID
 
 import pytest
@@ -116,6 +117,34 @@ def test_what_cannot_be_calculated_is_held_with_its_reason(
     decision = decide(matcher, asked)
     assert decision.outcome is Outcome.HELD
     assert decision.reasons[0].code == code
+
+
+@pytest.mark.parametrize(
+    ("asked", "remedy"),
+    [
+        (ask("Flight London-Paris", "km"), "give passenger-km (km × number of travellers)"),
+        (ask("Train to Leeds", "km"), "Train journeys are counted per passenger-km, not per km"),
+        (ask("Air freight", "t"), "give tonne-km (weight in tonnes × km)"),
+        (ask("Electricity", "t"), "per kWh, not per tonne: give kWh."),
+        (ask("Water", "kWh"), "per litre, not per kWh: give litres."),
+        (ask("Diesel", "km"), "give kWh, litres or kg."),
+    ],
+)
+def test_a_unit_that_no_factor_takes_is_answered_with_those_that_fit(
+    matcher: OfflineMatcher, asked: ActivityQuery, remedy: str
+) -> None:
+    reason = decide(matcher, asked).reasons[0]
+    assert reason.code == "unit_mismatch"
+    assert remedy in reason.sentence
+    assert "distance," not in reason.sentence
+
+
+def test_a_weak_match_is_held_in_plain_english(matcher: OfflineMatcher) -> None:
+    (decision,) = matcher.match([ask("Diesel", "l")], Thresholds(1.0, 1.0))
+    reason = decision.reasons[0]
+    assert reason.code == "low_confidence"
+    plain = r"The best match, .*Diesel.*, has only \d\d % confidence; please choose or reject\."
+    assert re.fullmatch(plain, reason.sentence)
 
 
 def test_a_service_about_tax_is_a_service(matcher: OfflineMatcher) -> None:
