@@ -90,13 +90,17 @@ class DevStack:
         self.say("PostgreSQL")
         self.postgres = start_postgres(self.state_dir / "pg")
         settings = self.settings(self.postgres)
+        environment = self.environment(settings)
+        # What need not wait for another starts beside it; workers connect patiently.
+        temporal = self.start_temporal(settings, environment)
         self.say("schema, factor releases and demo login")
         self.prepare_database(settings)
-        environment = self.environment(settings)
-        self.start_temporal(settings, environment)
+        self.say("API and workers")
+        api = self.start_api(settings, environment)
         self.start_workers(environment)
-        self.say("API")
-        self.start_api(settings, environment)
+        namespace = f"api/v1/namespaces/{self.config.server.namespace}"
+        self.wait_for(temporal, f"{settings.temporal_ui_url}/{namespace}")
+        self.wait_for(api, f"{settings.public_url}/readyz")
         self.addresses = Addresses(
             api_url=settings.public_url,
             temporal_ui_url=settings.temporal_ui_url or "",
@@ -171,7 +175,7 @@ class DevStack:
                 connection.execute(f"CREATE DATABASE {DATABASE}")
         seed.prepare(settings, DEMO_EMAIL, secret(self.state_dir / "demo-password", 12))
 
-    def start_temporal(self, settings: Settings, environment: dict[str, str]) -> None:
+    def start_temporal(self, settings: Settings, environment: dict[str, str]) -> Child:
         """Start the Temporal server exactly as temporal-dev.yaml says."""
         address = settings.temporal_address or ""
         ui = settings.temporal_ui_url or ""
@@ -181,27 +185,24 @@ class DevStack:
             ui_port=int(ui.rpartition(":")[2]),
             database=self.state_dir / self.config.server.database,
         )
-        child = self.child("temporal", [script("temporal"), *arguments], environment)
-        self.wait_for(child, f"{ui}/api/v1/namespaces/{self.config.server.namespace}")
+        return self.child("temporal", [script("temporal"), *arguments], environment)
 
     def start_workers(self, environment: dict[str, str]) -> None:
         """Start the worker processes of every task queue."""
-        self.say("workers")
         for queue, settings in self.config.task_queues.items():
             for number in range(1, settings.processes + 1):
                 command = [sys.executable, "-m", "runtime", "worker", queue]
                 self.child(f"worker-{queue}-{number}", command, environment)
 
-    def start_api(self, settings: Settings, environment: dict[str, str]) -> None:
-        """Start the API and wait until it is ready."""
+    def start_api(self, settings: Settings, environment: dict[str, str]) -> Child:
+        """Start the API."""
         port = settings.public_url.rpartition(":")[2]
         command = [
             *(sys.executable, "-m", "uvicorn", "--factory", "api.app:create_app_from_environment"),
             *("--host", "127.0.0.1", "--port", port, "--no-access-log", "--log-level", "warning"),
             *("--timeout-graceful-shutdown", "10", "--no-server-header"),
         ]
-        child = self.child("api", command, environment)
-        self.wait_for(child, f"{settings.public_url}/readyz")
+        return self.child("api", command, environment)
 
     def child(self, name: str, command: list[str], environment: dict[str, str]) -> Child:
         """Start one supervised process with a log of its own."""
