@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import psycopg
 import pytest
 from sqlalchemy import Engine, text
@@ -22,6 +23,10 @@ from db.engine import make_engine
 from runtime import dev_config, migrate
 from runtime.dev import script
 from runtime.settings import DatabaseRole, Settings
+
+# How long an example takes says more of the machine's other work than of the code.
+hypothesis.settings.register_profile("tonnage", deadline=None)
+hypothesis.settings.load_profile("tonnage")
 
 SERVER_VARIABLE = "TONNAGE_TEST_POSTGRES"  # the server's URI, from the controller to its workers
 TEMPLATE = "tonnage_template"

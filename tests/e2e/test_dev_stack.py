@@ -117,6 +117,7 @@ def test_the_stack_survives_taken_ports_kills_and_restarts(state: Path, tmp_path
             if taken.connect_ex(("127.0.0.1", port)) != 0:
                 taken.close()
                 taken = stack.enter_context(socket.socket())
+                taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 taken.bind(("127.0.0.1", port))
                 taken.listen()
         process, where = start(state, log)
