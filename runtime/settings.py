@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     temporal_namespace: str = "tonnage"
     temporal_ui_url: str | None = Field(default=None, description="Web UI, for links")
 
-    storage_url: str = Field(description="file:///dir, gs://bucket/prefix or s3://bucket/prefix")
+    storage_url: str = Field(description="file:///dir")
     public_url: str = Field(default="http://127.0.0.1:8000", description="The API from outside")
     work_dir: Path = Field(description="Scratch space and caches of this machine; may be emptied")
 
@@ -96,8 +96,8 @@ class Settings(BaseSettings):
     @classmethod
     def storage_scheme_is_known(cls, value: str) -> str:
         """Refuse a store that we have no adapter for."""
-        if urlsplit(value).scheme not in {"file", "gs", "s3"}:
-            raise ValueError("must begin with file://, gs:// or s3://")
+        if urlsplit(value).scheme != "file":
+            raise ValueError("must begin with file://, for example file:///var/lib/tonnage")
         return value
 
     @model_validator(mode="after")

@@ -7,7 +7,6 @@ from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import Engine
 
-from core.errors import Misconfigured
 from core.ports import Pipeline, Scanner, Storage
 from db.engine import make_engine, refuse_dangerous_role
 from runtime.settings import DatabaseRole, ScanMode, Settings
@@ -15,16 +14,13 @@ from runtime.settings import DatabaseRole, ScanMode, Settings
 
 def make_storage(settings: Settings) -> Storage:
     """Return the object storage that storage_url names."""
-    parts = urlsplit(settings.storage_url)
-    if parts.scheme == "file":
-        from runtime.adapters.storage_local import LocalStorage
+    from runtime.adapters.storage_local import LocalStorage
 
-        return LocalStorage(
-            Path(unquote(parts.path)),
-            public_url=settings.public_url,
-            secret=settings.secret_key.get_secret_value().encode(),
-        )
-    raise Misconfigured(f"no adapter for {parts.scheme}:// storage is installed")
+    return LocalStorage(
+        Path(unquote(urlsplit(settings.storage_url).path)),
+        public_url=settings.public_url,
+        secret=settings.secret_key.get_secret_value().encode(),
+    )
 
 
 def make_scanner(settings: Settings) -> Scanner | None:
