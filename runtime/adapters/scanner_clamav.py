@@ -41,7 +41,11 @@ class ClamavScanner:
         if self.address.startswith("unix:"):
             connection = socket.socket(socket.AF_UNIX)
             connection.settimeout(self.timeout_s)
-            connection.connect(self.address.removeprefix("unix:"))
+            try:
+                connection.connect(self.address.removeprefix("unix:"))
+            except OSError:
+                connection.close()
+                raise
             return connection
         host, _, port = self.address.rpartition(":")
         return socket.create_connection((host, int(port)), timeout=self.timeout_s)
