@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.heartbeat import beating
 from core.contracts import (
     FailInput,
     FileStatus,
@@ -53,7 +54,8 @@ class FileStatusKeeper:
     def finish_file(self, request: FinishInput) -> FinishResult:
         """Complete the file if the database holds exactly the rows that the stages reported."""
         organization_id, file_id = request.organization_id, request.file_id
-        with tenant_session(self.engine, organization_id) as session:
+        # Counting a million rows outlasts the heartbeat timeout.
+        with beating(), tenant_session(self.engine, organization_id) as session:
             file = pipeline.get_file(session, organization_id, file_id, lock=True)
             counted = pipeline.count_outcomes(session, organization_id, file_id)
             if file.status == FileStatus.COMPLETED:  # an earlier attempt, whose answer was lost
@@ -65,7 +67,7 @@ class FileStatusKeeper:
                     type="ReconciliationFailed",
                     non_retryable=True,
                 )
-            pipeline.complete_file(session, organization_id, file_id, counted, request.progress)
+            pipeline.end_file(session, organization_id, file_id, counted, request.progress, None)
             self.note(session, organization_id, file_id, "completed", "file complete", counted)
             session.commit()
         return FinishResult(rows=counted, attempt=activity.info().attempt)
@@ -74,7 +76,7 @@ class FileStatusKeeper:
     def fail_file(self, request: FailInput) -> FinishResult:
         """End the file as failed: its issues stay, figures and decisions do not."""
         organization_id, file_id = request.organization_id, request.file_id
-        with tenant_session(self.engine, organization_id) as session:
+        with beating(), tenant_session(self.engine, organization_id) as session:
             try:
                 file = pipeline.get_file(session, organization_id, file_id, lock=True)
             except NotFound:
@@ -87,7 +89,7 @@ class FileStatusKeeper:
             if request.quarantine:
                 self.quarantine(session, organization_id, file_id)
             counted = pipeline.count_outcomes(session, organization_id, file_id)
-            pipeline.fail_file(
+            pipeline.end_file(
                 session, organization_id, file_id, counted, request.progress, request.problem
             )
             self.note(

@@ -129,7 +129,7 @@ GENERATE_REPORT = ActivityKind(
 FAIL_REPORT = ActivityKind(
     name="fail_report",
     queue=REPORTS_QUEUE,
-    start_to_close=timedelta(minutes=5),
+    start_to_close=timedelta(minutes=1),
     heartbeat=None,
     schedule_to_close=timedelta(hours=4),
     retry=QUICK_RETRY,
