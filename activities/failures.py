@@ -6,7 +6,6 @@ only our own errors keep their message, everything else becomes its type and the
 
 from __future__ import annotations
 
-import asyncio
 import traceback
 from pathlib import Path
 
@@ -28,7 +27,7 @@ PERMANENT = (InvalidInput, NotFound, Misconfigured, MissingTenant)
 
 def sanitized(error: Exception) -> BaseException:
     """Return the error to raise towards Temporal in place of `error`."""
-    if isinstance(error, FailureError | asyncio.CancelledError):
+    if isinstance(error, FailureError):  # cancellation among them
         return error
     if isinstance(error, TonnageError):
         return ApplicationError(

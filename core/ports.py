@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.contracts import FileProgress, FileRef, ReportProgress, ReportRef, Stage
-from core.records import ActivityQuery, Candidate
 from core.reporting import ReportContent
 
 
@@ -123,25 +122,6 @@ class ExchangeRates(Protocol):
 
     def annual_average(self, currency: str, quote: str, year: int) -> tuple[float, str] | None:
         """Return (units of `quote` for one unit of `currency`, the source in words), or None."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ranked:
-    """A ranker's answer for one activity: candidates best first, None as factor means none fits."""
-
-    activity_key: str
-    order: tuple[Candidate, ...]
-    none_fits: bool
-    confidence: float  # calibrated probability that order[0] is right
-
-
-class Ranker(Protocol):
-    """Orders retrieved candidates; never invents one."""
-
-    def rank(
-        self, questions: Sequence[tuple[ActivityQuery, Sequence[Candidate]]]
-    ) -> Sequence[Ranked]:
-        """Answer each question, in order."""
 
 
 class ReportRenderer(Protocol):

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -73,8 +72,6 @@ class DeploymentSlots(CustomSlotSupplier):
         self.threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="slots")
         self.spare: list[psycopg.Connection[Any]] = []  # sessions that hold no lock
         self.held: set[SlotHold] = set()
-        self.in_use = 0
-        self.counter_lock = threading.Lock()
 
     async def reserve_slot(self, ctx: SlotReserveContext) -> SlotPermit:  # noqa: ARG002
         """Wait until one of the slots is free, and take it."""
@@ -98,16 +95,11 @@ class DeploymentSlots(CustomSlotSupplier):
         """Refuse eager tasks: they would pass by the queue's order."""
         return None
 
-    def mark_slot_used(self, ctx: SlotMarkUsedContext) -> None:  # noqa: ARG002
-        """Count a running task."""
-        with self.counter_lock:
-            self.in_use += 1
+    def mark_slot_used(self, ctx: SlotMarkUsedContext) -> None:
+        """Do nothing: the lock was taken when the slot was reserved."""
 
     def release_slot(self, ctx: SlotReleaseContext) -> None:
         """Give the slot back."""
-        if ctx.slot_info is not None:
-            with self.counter_lock:
-                self.in_use -= 1
         if isinstance(ctx.permit, HeldPermit):
             self.threads.submit(self.free, ctx.permit.hold)
 

@@ -253,25 +253,6 @@ def count_outcomes(session: Session, organization_id: UUID, file_id: UUID) -> Ro
     )
 
 
-def complete_file(
-    session: Session, organization_id: UUID, file_id: UUID, rows: RowCounts, progress: FileProgress
-) -> None:
-    """Write the final status of a file that went well."""
-    end_file(session, organization_id, file_id, rows, progress, None)
-
-
-def fail_file(
-    session: Session,
-    organization_id: UUID,
-    file_id: UUID,
-    rows: RowCounts,
-    progress: FileProgress,
-    problem: Problem,
-) -> None:
-    """Write the final status of a file that cannot be processed; a deleted one is left alone."""
-    end_file(session, organization_id, file_id, rows, progress, problem)
-
-
 def end_file(
     session: Session,
     organization_id: UUID,
@@ -280,7 +261,7 @@ def end_file(
     progress: FileProgress,
     problem: Problem | None,
 ) -> None:
-    """Write status, counts, progress and reason in one statement."""
+    """Write the final status, counts, progress and, for a failed file, the reason at once."""
     session.execute(
         text(
             "UPDATE files SET status = :status, progress = :progress, error_code = :error_code,"
