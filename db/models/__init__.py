@@ -1,6 +1,13 @@
 """Table classes: columns only. The schema itself is made by db/migrations."""
 
-from db.models.emissions import Decision, Emission, EmissionFactor, FactorRelease, Review
+from db.models.emissions import (
+    Decision,
+    Emission,
+    EmissionFactor,
+    EmissionRevision,
+    FactorRelease,
+    Review,
+)
 from db.models.files import File, FileEvent, Report, RowIssue
 from db.models.tenancy import (
     AuditEvent,
@@ -18,6 +25,7 @@ __all__ = [
     "Decision",
     "Emission",
     "EmissionFactor",
+    "EmissionRevision",
     "FactorRelease",
     "File",
     "FileEvent",

@@ -108,6 +108,30 @@ class Decision(SQLModel, table=True):
     deleted_at: dt.datetime | None = time_column()
 
 
+class EmissionRevision(SQLModel, table=True):
+    """The figure that a row had before a review or a recalculation replaced it."""
+
+    __tablename__ = "emission_revisions"
+
+    organization_id: UUID = key_column()
+    id: UUID = key_column()
+    emission_id: UUID
+    cause: str
+    cause_id: UUID
+    replaced_by: UUID | None = None
+    replaced_at: dt.datetime | None = time_column(nullable=False)
+    reason: str = ""
+    emission_factor_id: UUID | None = None
+    calculated_emission: float
+    confidence_score: float | None = None
+    scope: int | None = Field(default=None, sa_type=SmallInteger)
+    scope3_category: int | None = Field(default=None, sa_type=SmallInteger)
+    category: str | None = None
+    biogenic: bool = False
+    calculation_method: str | None = None
+    calculation: dict[str, Any] | None = json_column()
+
+
 class Emission(SQLModel, table=True):
     """One calculated row of an upload, with everything that explains its figure."""
 

@@ -33,6 +33,8 @@ ROWS: dict[str, str] = {
         VALUES (:organization, :row, :file, :row, '{}', 1, 1, 'held', 'offline', 0)""",
     "emissions": """(organization_id, id, file_id, row_number, activity_name, unit, volume,
         calculated_emission) VALUES (:organization, :row, :file, :number, 'a', 'kg', 1, 1)""",
+    "emission_revisions": """(organization_id, id, emission_id, cause, cause_id,
+        calculated_emission) VALUES (:organization, :row, :emission, 'review', :row, 1)""",
     "row_issues": """(organization_id, id, file_id, part, row_number, code, severity, message)
         VALUES (:organization, :row, :file, 0, 1, 'c', 'warning', 'm')""",
     "reviews": """(organization_id, id, file_id, decision_id, reason_code, reason, row_count)
@@ -64,7 +66,7 @@ def tenants(admin_engine: Engine) -> Iterator[dict[str, Tenant]]:
     with admin_engine.begin() as connection:
         connection.execute(text("TRUNCATE organizations, users, login_throttles CASCADE"))
         for name in ("alpha", "beta"):
-            ids = {key: uuid7() for key in ("organization", "user", "file", "decision")}
+            ids = {key: uuid7() for key in ("organization", "user", "file", "decision", "emission")}
             tenant = made[name] = Tenant(ids)
             connection.execute(
                 text("INSERT INTO users (id, email, password_hash) VALUES (:user, :mail, 'x')"),

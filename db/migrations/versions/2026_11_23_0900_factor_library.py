@@ -1,0 +1,26 @@
+"""Factor library: validity years, immutability of releases.
+
+Revision ID: 2026_11_23_0900
+Revises: 2026_11_23_0850
+"""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "2026_11_23_0900"
+down_revision: str | None = "2026_11_23_0850"
+branch_labels = None
+depends_on = None
+
+SQL = Path(__file__).parent / "sql"
+
+
+def upgrade() -> None:
+    """Go up."""
+    op.execute((SQL / "factor_library_up.sql").read_text())
+
+
+def downgrade() -> None:
+    """Go down; what the new tables held is lost."""
+    op.execute((SQL / "factor_library_down.sql").read_text())

@@ -1,0 +1,3 @@
+SET ROLE tonnage_owner;
+DROP FUNCTION protect_tenant_table(regclass);
+RESET ROLE;

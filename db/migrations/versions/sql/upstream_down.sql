@@ -1,0 +1,3 @@
+SET ROLE tonnage_owner;
+
+RESET ROLE;
