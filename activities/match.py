@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Protocol
 from uuid import UUID
 
 from sqlalchemy import Engine
 from temporalio import activity
 
+from activities.deciding import Deciding
 from activities.heartbeat import beating
 from activities.objects import read_table
 from core.calculation import Held, calculate
@@ -17,34 +17,9 @@ from core.contracts import BatchRef, MatchResult
 from core.distinct import DistinctActivity, read_activities
 from core.keys import activities_key
 from core.ports import ExchangeRates, Storage
-from core.records import (
-    ActivityQuery,
-    ActivityRow,
-    Decision,
-    EmissionFactor,
-    Outcome,
-    Thresholds,
-)
+from core.records import ActivityRow, Decision, EmissionFactor, Outcome
 from db.engine import tenant_session
 from db.queries import pipeline, results
-
-
-class Matcher(Protocol):
-    """Decides on factors; knows every factor that it may name."""
-
-    @property
-    def factors(self) -> Mapping[UUID, EmissionFactor]:
-        """Return the factors by id."""
-
-    def match(self, queries: Sequence[ActivityQuery], thresholds: Thresholds) -> Sequence[Decision]:
-        """Return one decision for each query, in order."""
-
-
-class MatcherSource(Protocol):
-    """Gives each organization the matcher over its own and its pinned releases' factors."""
-
-    def matcher_for(self, organization_id: UUID) -> Matcher:
-        """Return the organization's matcher; building one may take a while."""
 
 
 class MatchBatch:
@@ -54,12 +29,12 @@ class MatchBatch:
         self,
         engine: Engine,
         storage: Storage,
-        matchers: MatcherSource,
+        deciding: Deciding,
         rates: ExchangeRates,
     ) -> None:
         self.engine = engine
         self.storage = storage
-        self.matchers = matchers
+        self.deciding = deciding
         self.rates = rates
 
     @activity.defn(name="match_batch")
@@ -72,11 +47,12 @@ class MatchBatch:
                 organization = pipeline.get_organization(session, organization_id)
             table = read_table(self.storage, activities_key(organization_id, file_id))
             batch = list(read_activities(table.slice(ref.offset, ref.size)))
-            matcher = self.matchers.matcher_for(organization_id)
-            decisions = matcher.match([a.query for a in batch], organization.thresholds)
+            found = self.deciding.decide(
+                organization_id, [a.query for a in batch], organization.thresholds
+            )
             decided = [
-                self.weigh(one, decision, matcher)
-                for one, decision in zip(batch, decisions, strict=True)
+                self.weigh(one, decision, found.factors)
+                for one, decision in zip(batch, found.decisions, strict=True)
             ]
             with tenant_session(self.engine, organization_id) as session:
                 pipeline.get_file(session, organization_id, file_id, lock=True)
@@ -86,7 +62,10 @@ class MatchBatch:
         return MatchResult(decided=len(decided), held=held, attempt=activity.info().attempt)
 
     def weigh(
-        self, one: DistinctActivity, decision: Decision, matcher: Matcher
+        self,
+        one: DistinctActivity,
+        decision: Decision,
+        factors: Mapping[UUID, EmissionFactor],
     ) -> results.DecidedActivity:
         """Try the calculation on the activity's total: it tells the kg at risk, and whether a
         figure can be had at all (an exchange rate may be missing)."""
@@ -95,7 +74,7 @@ class MatchBatch:
         if factor_id is None and decision.candidates:
             factor_id = decision.candidates[0].factor_id
         if factor_id is not None:
-            outcome = calculate(total_row(one), matcher.factors[factor_id], decision, self.rates)
+            outcome = calculate(total_row(one), factors[factor_id], decision, self.rates)
             if isinstance(outcome, Held):
                 decision = replace(
                     decision,

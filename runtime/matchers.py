@@ -13,7 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
-from activities.match import Matcher
+from activities.deciding import Matcher
 from core.factors.library import load_release, releases
 from core.matching.candidates import LibraryIndex
 from core.matching.matcher import OfflineMatcher
@@ -29,7 +29,7 @@ KEPT_INDEXES = 8
 
 @dataclass
 class LibraryMatchers:
-    """activities.match.MatcherSource over the database."""
+    """activities.deciding.MatcherSource over the database."""
 
     engine: Engine
     settings: Settings
@@ -48,10 +48,12 @@ class LibraryMatchers:
         with self._lock:
             self.build(spend)
 
-    def matcher_for(self, organization_id: UUID) -> Matcher:
+    def matcher_for(
+        self, organization_id: UUID, releases: tuple[str, ...] | None = None
+    ) -> Matcher:
         """Return the matcher over the organization's own factors and its pinned releases."""
         with tenant_session(self.engine, organization_id) as session:
-            pinned = pipeline.get_organization(session, organization_id).factor_releases
+            pinned = releases or pipeline.get_organization(session, organization_id).factor_releases
             own = library.own_factors(session, organization_id)
         key = (pinned, tuple(own))
         # One builder at a time: two would double the memory and take twice as long.

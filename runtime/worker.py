@@ -144,6 +144,7 @@ def _pipeline_activities(
 def _matching_activities(
     settings: Settings,
 ) -> tuple[Sequence[Callable[..., Any]], Callable[[], None]]:
+    from activities.deciding import Deciding
     from activities.match import MatchBatch
     from runtime.adapters.rates_ecb import EcbRates
     from runtime.matchers import LibraryMatchers
@@ -153,7 +154,7 @@ def _matching_activities(
     )
     matchers = LibraryMatchers(engine, settings)
     threading.Thread(target=matchers.warm_up, name="warm-up", daemon=True).start()
-    match = MatchBatch(engine, make_storage(settings), matchers, EcbRates())
+    match = MatchBatch(engine, make_storage(settings), Deciding(matchers), EcbRates())
     return (match.match_batch,), engine.dispose
 
 

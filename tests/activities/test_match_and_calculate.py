@@ -14,6 +14,7 @@ from sqlmodel import Session
 from temporalio.exceptions import ApplicationError
 
 from activities.calculate import CalculatePart
+from activities.deciding import Deciding
 from activities.match import MatchBatch
 from activities.parse import ParseFile
 from activities.status import FileStatusKeeper
@@ -91,7 +92,7 @@ class ScriptedMatcher:
             (Reason("fits", "It fits."),),
         )  # fmt: skip
 
-    def matcher_for(self, _: UUID) -> ScriptedMatcher:
+    def matcher_for(self, _: UUID, releases: object = None) -> ScriptedMatcher:
         return self
 
 
@@ -114,7 +115,7 @@ class Stages:
         runner = partial(run_parse, timeout_s=60, memory_mb=1024)
         self.parse = ParseFile(engine, storage, runner, work_dir=work_dir)
         self.validate = ValidatePart(engine, storage)
-        self.match = MatchBatch(engine, storage, ScriptedMatcher(factors), NoRates())
+        self.match = MatchBatch(engine, storage, Deciding(ScriptedMatcher(factors)), NoRates())
         self.calculate = CalculatePart(engine, storage, NoRates())
         self.status = FileStatusKeeper(engine, storage)
 
