@@ -17,6 +17,7 @@ from core.errors import Conflict
 from core.keys import typed_part_key
 from core.ports import ExchangeRates, Storage
 from core.records import EmissionFactor, Outcome
+from core.upstream import LinkIndex
 from core.validation import rows_of
 from db.engine import tenant_session
 from db.queries import library, pipeline, results
@@ -43,13 +44,15 @@ class CalculatePart:
                 decisions = results.decisions_of(session, organization_id, file_id, keys)
                 chosen = (d.decision.factor_id for d in decisions.values())
                 factors = library.factors_by_id(session, (f for f in chosen if f is not None))
+                releases = (factor.release for factor in factors.values())
+                links = LinkIndex(library.linked_factors(session, releases))
                 calculated = results.insert_emissions(
                     session,
                     organization_id,
                     file_id,
                     project_id=file.project_id,
                     search_language=organization.search_language,
-                    rows=self.emissions(table, decisions, factors),
+                    rows=self.emissions(table, decisions, factors, links, file.upstream),
                 )
                 session.commit()
         return CalculateResult(
@@ -64,29 +67,20 @@ class CalculatePart:
         table: pa.Table,
         decisions: dict[str, results.StoredDecision],
         factors: dict[UUID, EmissionFactor],
+        links: LinkIndex,
+        upstream: bool,
     ) -> Iterator[results.EmissionRow]:
-        """Yield the figure of every row that is not held."""
+        """Yield the figure of every row that is not held, with what stands beside it."""
+        linked = {f.id: links.links(f, upstream=upstream) for f in factors.values()}
         for row in rows_of(table):
             stored = decisions[row.activity_key]
             decision = stored.decision
             if decision.outcome is Outcome.HELD or decision.factor_id is None:
                 continue
             factor = factors[decision.factor_id]
-            figure = calculate(row, factor, decision, self.rates)
+            figure = calculate(row, factor, decision, self.rates, linked[factor.id])
             if isinstance(figure, Held):
                 # Matching tried this very calculation on the activity's total: the row cannot
                 # differ in anything that decides, so this is a bug and must not pass in silence.
                 raise Conflict(f"row {row.row_number}: {figure.reason.code} after it was decided")
-            yield results.EmissionRow(
-                decision_id=stored.id,
-                row=row,
-                emission_factor_id=factor.id,
-                emission_kg=figure.emission_kg,
-                confidence=decision.confidence,
-                scope=figure.scope,
-                scope3_category=figure.scope3_category,
-                category=figure.category,
-                biogenic=figure.biogenic,
-                method=figure.calculation_method,
-                calculation=figure.to_json(),
-            )
+            yield results.EmissionRow.of(stored.id, decision.confidence, factor.id, row, figure)

@@ -11,6 +11,7 @@ from api.schemas.emissions import (
     EmissionItem,
     EmissionSummary,
     FactorDetail,
+    LinkedTotals,
     MatchDetail,
     ReviewItem,
     SourceFile,
@@ -62,8 +63,8 @@ def file_detail(
     expires_s: int,
 ) -> FileDetail:
     """Return an upload with all that is known of it."""
-    own = ("sha256", "processing_job_id", "scan_state", "region", "reporting_year", "mapping",
-           "recognized")  # fmt: skip
+    own = ("sha256", "processing_job_id", "scan_state", "region", "reporting_year", "upstream",
+           "mapping", "recognized")  # fmt: skip
     return FileDetail.model_validate(
         {
             **dict(file_item(file)),
@@ -110,6 +111,8 @@ def emission_item(emission: Emission) -> EmissionItem:
             "date": emission.activity_on,
             "year": emission.activity_year,
             "emission_kg_co2e": emission.calculated_emission,
+            "upstream_kg_co2e": emission.upstream_emission,
+            "outside_of_scopes_kg_co2": emission.outside_of_scopes_emission,
             "confidence": emission.confidence_score,
         }
     )
@@ -130,6 +133,10 @@ def summary_answer(summary: Summary) -> EmissionSummary:
             for part in summary.by_type
         ],
         types=summary.types,
+        linked=LinkedTotals(
+            upstream_kg_co2e=summary.upstream_kg_co2e,
+            outside_of_scopes_kg_co2=summary.outside_of_scopes_kg_co2,
+        ),
     )
 
 

@@ -27,7 +27,7 @@ TYPES = {
     "txt": ("text", "text/plain"),
     "xlsx": ("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
 }
-FIELDS = {"file", "project_id", "region", "reporting_year", "mapping"}
+FIELDS = {"file", "project_id", "region", "reporting_year", "mapping", "upstream"}
 MAX_FILENAME = 255
 SNIFFED_BYTES = 64 * 1024
 YEARS = range(1990, 2101)
@@ -57,6 +57,7 @@ class Upload:
     region: str | None
     reporting_year: int | None
     mapping: dict[str, str] | None
+    upstream: bool = False
 
 
 def clean_filename(given: str) -> str:
@@ -79,7 +80,7 @@ def read_form(form: FormData, max_bytes: int) -> Upload:
         faults.append(Fault("#/file", "missing", "send the file as a file part named file"))
     fields = _Fields(form, faults)
     project_id, region = fields.project_id(), fields.region()
-    year, mapping = fields.year(), fields.mapping()
+    year, mapping, upstream = fields.year(), fields.mapping(), fields.upstream()
     if faults or not isinstance(upload, UploadFile):
         raise ApiError("validation_failed", faults=faults)
     filename = clean_filename(upload.filename or "")
@@ -94,8 +95,9 @@ def read_form(form: FormData, max_bytes: int) -> Upload:
     content, media_type = TYPES[extension]
     check_content(upload.file, content)
     return Upload(
-        upload.file, filename, extension, media_type, size, project_id, region, year, mapping
-    )
+        upload.file, filename, extension, media_type, size, project_id, region, year, mapping,
+        upstream,
+    )  # fmt: skip
 
 
 def check_content(source: BinaryIO, expected: str) -> None:
@@ -161,6 +163,12 @@ class _Fields:
             return int(text)
         self._fault("reporting_year", "out_of_range", f"must be a year, {YEARS[0]} to {YEARS[-1]}")
         return None
+
+    def upstream(self) -> bool:
+        text = self._text("upstream")
+        if text is not None and text not in ("true", "false"):
+            self._fault("upstream", "bool_parsing", "must be true or false")
+        return text == "true"
 
     def mapping(self) -> dict[str, str] | None:
         text = self._text("mapping")

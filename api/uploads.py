@@ -108,6 +108,7 @@ def store(services: Services, who: Member, upload: Upload, *, allow_duplicate: b
         region=upload.region,
         reporting_year=upload.reporting_year,
         mapping=upload.mapping,
+        upstream=upload.upstream,
         processing_job_id=workflow_id(file_id),
     )
     try:

@@ -7,7 +7,7 @@ is enough for `verify` to come to the same digits with nothing else at hand.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ from core.records import (
 )
 from core.scopes import scope_of
 from core.units import Unit, UnitMismatch, convert, energy_unit, unit
+from core.upstream import LinkedFactor, LinkedFigure, linked_figures, linked_from_json
 
 VERSION = 1
 _METHODS = {
@@ -70,6 +71,7 @@ class Calculation:
     formula: str
     inputs: Mapping[str, Any]  # the row's values, as text and as read
     factor: Mapping[str, Any]  # snapshot of the factor
+    linked: tuple[LinkedFigure, ...] = ()  # beside the figure, in no total of it
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values, everything that `verify` and the explanation need."""
@@ -96,6 +98,7 @@ class Calculation:
             "formula": self.formula,
             "inputs": dict(self.inputs),
             "factor": dict(self.factor),
+            "linked": [one.to_json() for one in self.linked],
         }  # fmt: skip
 
 
@@ -117,9 +120,16 @@ class Verification:
 
 
 def calculate(
-    row: ActivityRow, factor: EmissionFactor, decision: Decision, rates: ExchangeRates | None
+    row: ActivityRow,
+    factor: EmissionFactor,
+    decision: Decision,
+    rates: ExchangeRates | None,
+    linked: Sequence[LinkedFactor] = (),
 ) -> Calculation | Held:
-    """Calculate a row. Held when a conversion, an exchange rate or a price index is missing."""
+    """Calculate a row, and beside it what is `linked` to its factor.
+
+    Held when a conversion, an exchange rate or a price index is missing.
+    """
     steps = [Step(f"Read as {row.volume!r} {row.unit}", row.volume, row.unit, "the upload")]
     fallbacks = list(decision.fallbacks)
     try:
@@ -154,6 +164,7 @@ def calculate(
         formula=_formula(steps, emission),
         inputs=_inputs(row),
         factor=_snapshot(factor),
+        linked=linked_figures(linked, quantity, scope.scope, scope.scope3_category),
     )
 
 
@@ -179,6 +190,7 @@ def from_json(stored: Mapping[str, Any]) -> Calculation:
         formula=stored["formula"],
         inputs=dict(stored["inputs"]),
         factor=dict(stored["factor"]),
+        linked=linked_from_json(stored.get("linked", ())),
     )
 
 
@@ -205,6 +217,9 @@ def verify(stored: Mapping[str, Any]) -> Verification:
     for part, per_unit in zip(calculation.gases, calculation.factor["gases"], strict=True):
         if quantity * per_unit["kg_co2e"] != part.kg_co2e:
             differences.append(f"{part.gas} differs")
+    for one in calculation.linked:
+        if quantity * one.value_per_unit != one.emission_kg:
+            differences.append(f"{one.kind} {one.source_id} differs")
     return Verification(not differences, calculation.emission_kg, emission, tuple(differences))
 
 

@@ -60,6 +60,12 @@ UPLOAD_FORM: dict[str, Any] = {
                             "examples": ["GB"],
                         },
                         "reporting_year": {"type": "integer", "minimum": 1990, "maximum": 2100},
+                        "upstream": {
+                            "type": "boolean",
+                            "default": False,
+                            "description": "Also calculate well-to-tank and grid losses, as "
+                            "linked figures that are in no total",
+                        },
                         "mapping": {
                             "type": "string",
                             "description": (

@@ -28,6 +28,12 @@ class EmissionItem(Answer):
     date: dt.date | None
     year: int | None
     emission_kg_co2e: float
+    upstream_kg_co2e: float | None = Field(
+        description="Well-to-tank and losses, beside `emission_kg_co2e` and not in it"
+    )
+    outside_of_scopes_kg_co2: float | None = Field(
+        description="Biogenic CO2 beside the figure, in no scope"
+    )
     scope: int | None
     scope3_category: int | None
     category: str | None
@@ -46,6 +52,13 @@ class TypeTotal(Answer):
     kg_co2e: float
 
 
+class LinkedTotals(Answer):
+    """Sums of what stands beside the figures; in none of the other sums."""
+
+    upstream_kg_co2e: float = Field(description="Where the upload asked for it (`upstream=true`)")
+    outside_of_scopes_kg_co2: float = Field(description="Biogenic CO2 of blended fuels")
+
+
 class EmissionSummary(Answer):
     """Sums over the whole filter, whatever the page."""
 
@@ -55,6 +68,7 @@ class EmissionSummary(Answer):
     by_scope: list[ScopeTotal]
     by_type: list[TypeTotal] = Field(description="The 100 largest")
     types: int = Field(description="How many activity types there are")
+    linked: LinkedTotals
 
 
 class EmissionList(Answer):

@@ -87,6 +87,7 @@ FILE_DETAIL: dict[str, Any] = FILE_ITEM | {
     "scan_state": "unscanned",
     "region": "GB",
     "reporting_year": 2024,
+    "upstream": False,
     "mapping": None,
     "recognized": None,
     "totals_by_scope": [{"scope": 1, "count": 12, "kg_co2e": 3084.984}],
@@ -169,6 +170,8 @@ EMISSION_ITEM: dict[str, Any] = {
     "date": "2024-03-31",
     "year": 2024,
     "emission_kg_co2e": 3084.984,
+    "upstream_kg_co2e": 733.212,
+    "outside_of_scopes_kg_co2": 168.0,
     "scope": 1,
     "scope3_category": None,
     "category": "Fuels",
@@ -188,6 +191,7 @@ EMISSIONS: dict[str, Any] = {
         "by_scope": [{"scope": 1, "count": 1, "kg_co2e": 3084.984}],
         "by_type": [{"type": "fuel", "count": 1, "kg_co2e": 3084.984}],
         "types": 1,
+        "linked": {"upstream_kg_co2e": 733.212, "outside_of_scopes_kg_co2": 168.0},
     },
 }
 EMISSION_DETAIL: dict[str, Any] = EMISSION_ITEM | {

@@ -66,6 +66,7 @@ class FileDetail(FileItem):
     scan_state: str
     region: str | None = Field(description="For rows that name none; ISO 3166-1 alpha-2")
     reporting_year: int | None
+    upstream: bool = Field(description="Well-to-tank and grid losses were asked for")
     mapping: dict[str, Any] | None = Field(description="Column → field, as the uploader said")
     recognized: dict[str, Any] | None = Field(description="How sheets and columns were read")
     totals_by_scope: list[ScopeTotal]

@@ -155,6 +155,8 @@ class Emission(SQLModel, table=True):
     activity_year: int | None = None
     emission_factor_id: UUID | None = None
     calculated_emission: float
+    upstream_emission: float | None = None
+    outside_of_scopes_emission: float | None = None
     confidence_score: float | None = None
     scope: int | None = Field(default=None, sa_type=SmallInteger)
     scope3_category: int | None = Field(default=None, sa_type=SmallInteger)

@@ -27,6 +27,7 @@ class File(SQLModel, table=True):
     duplicate_of: UUID | None = None
     region: str | None = None
     reporting_year: int | None = None
+    upstream: bool = False
     mapping: dict[str, Any] | None = json_column()
     recognized: dict[str, Any] | None = json_column()
     status: str | None = "uploaded"

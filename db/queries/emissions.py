@@ -91,6 +91,8 @@ class Summary:
     by_scope: Sequence[Part]
     by_type: Sequence[Part]  # the largest TYPES_SHOWN
     types: int  # how many there are
+    upstream_kg_co2e: float = 0.0  # linked to the figures and in none of the sums above
+    outside_of_scopes_kg_co2: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +211,8 @@ def summarize(
             EMISSION.activity_type.label("type"),
             func.count().label("figures"),
             exact_sum(EMISSION.calculated_emission).label("kg"),
+            exact_sum(EMISSION.upstream_emission).label("upstream"),
+            exact_sum(EMISSION.outside_of_scopes_emission).label("outside"),
         )
         .where(*conditions(organization_id, reach, wanted))
         .group_by(EMISSION.biogenic, scope, EMISSION.activity_type)
@@ -222,6 +226,8 @@ def summarize(
         by_scope=sorted(scopes, key=lambda part: part.key or 9),
         by_type=sorted(types, key=lambda part: (-part.kg_co2e, part.key or ""))[:TYPES_SHOWN],
         types=len(types),
+        upstream_kg_co2e=float(exact.total(row.upstream for row in rows)),
+        outside_of_scopes_kg_co2=float(exact.total(row.outside for row in rows)),
     )
 
 

@@ -41,6 +41,7 @@ class NewFile:
     reporting_year: int | None
     mapping: dict[str, str] | None
     processing_job_id: str
+    upstream: bool = False
 
 
 @dataclass(frozen=True, slots=True)

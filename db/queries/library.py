@@ -11,6 +11,7 @@ from sqlalchemy import Row, text
 from sqlmodel import Session
 
 from core.records import Basis, Dimension, EmissionFactor, GasPart
+from core.upstream import LINKED_KINDS
 from db.queries.copying import copy_to_temporary
 
 COLUMNS = (
@@ -113,6 +114,19 @@ def factors_by_id(session: Session, ids: Iterable[UUID]) -> dict[UUID, EmissionF
         {"ids": sorted(set(ids))},
     )
     return {row.id: factor_of(row) for row in rows}
+
+
+def linked_factors(session: Session, releases: Iterable[str]) -> list[EmissionFactor]:
+    """Return the factors of `releases` that stand beside others: upstream, outside of scopes."""
+    rows = session.execute(
+        text(
+            f"SELECT {NAMES}, organization_id FROM emission_factors"
+            " WHERE release = ANY(:releases) AND activity_kind = ANY(:kinds)"
+            " AND deleted_at IS NULL ORDER BY release, source_id"
+        ),
+        {"releases": sorted(set(releases)), "kinds": list(LINKED_KINDS)},
+    )
+    return [factor_of(row) for row in rows]
 
 
 def factor_row(factor: EmissionFactor) -> tuple[Any, ...]:

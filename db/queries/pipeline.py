@@ -33,6 +33,7 @@ class FileRow:
     reporting_year: int | None
     mapping: dict[str, str] | None
     recognized: dict[str, Any] | None
+    upstream: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def get_file(
     row = session.execute(
         text(
             "SELECT filename, object_storage_path, file_type, status, project_id, region,"
-            " reporting_year, mapping, recognized FROM files"
+            " reporting_year, mapping, recognized, upstream FROM files"
             " WHERE organization_id = :organization_id AND id = :file_id AND deleted_at IS NULL"
             + (" FOR NO KEY UPDATE" if lock else "")
         ),

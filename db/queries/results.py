@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import text
 from sqlmodel import Session
 
+from core.calculation import Calculation
 from core.records import (
     ActivityQuery,
     ActivityRow,
@@ -22,6 +23,7 @@ from core.records import (
     Outcome,
     Reason,
 )
+from core.upstream import sum_of
 from db.ids import uuid7
 from db.queries.copying import copy_to_temporary
 
@@ -60,6 +62,28 @@ class EmissionRow:
     biogenic: bool
     method: str
     calculation: dict[str, Any]
+    upstream_kg: float | None = None  # beside the figure, in no total; None: there are none
+    outside_of_scopes_kg: float | None = None
+
+    @classmethod
+    def of(
+        cls,
+        decision_id: UUID,
+        confidence: float,
+        factor_id: UUID,
+        row: ActivityRow,
+        figure: Calculation,
+    ) -> EmissionRow:
+        """Return the row of a figure, ready to be stored."""
+        return cls(
+            decision_id=decision_id, row=row, emission_factor_id=factor_id,
+            emission_kg=figure.emission_kg, confidence=confidence, scope=figure.scope,
+            scope3_category=figure.scope3_category, category=figure.category,
+            biogenic=figure.biogenic, method=figure.calculation_method,
+            calculation=figure.to_json(),
+            upstream_kg=sum_of(figure.linked, upstream=True),
+            outside_of_scopes_kg=sum_of(figure.linked, upstream=False),
+        )  # fmt: skip
 
 
 def upsert_decisions(
@@ -197,6 +221,8 @@ EMISSION_COLUMNS = (
     ("biogenic", "boolean"),
     ("calculation_method", "text"),
     ("calculation", "jsonb"),
+    ("upstream_emission", "double precision"),
+    ("outside_of_scopes_emission", "double precision"),
 )
 
 
@@ -259,4 +285,6 @@ def emission_row(emission: EmissionRow) -> tuple[Any, ...]:
         emission.biogenic,
         emission.method,
         Jsonb(emission.calculation),
+        emission.upstream_kg,
+        emission.outside_of_scopes_kg,
     )
