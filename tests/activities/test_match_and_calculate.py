@@ -60,6 +60,7 @@ Petrol,ten,litres,UK,2025
 """
 # domain.md section 8: 1,200 litres of diesel x 2.57082 = 3,084.984 kg CO2e, also as 1.2 m3
 DIESEL, DIESEL_KG = "1_101_1011_8_1", 3084.984
+DIESEL_LINKED = ("11_101_1011_8_1", "99_604_1011_8_2")  # well-to-tank, outside of scopes
 LEGAL = "541110"
 
 
@@ -104,9 +105,10 @@ class Stages:
     ) -> None:
         factors: list[EmissionFactor] = []
         with Session(uploader.engine) as session:
-            for name, source_id in (("desnz-2025", DIESEL), ("epa-supply-chain-1.3", LEGAL)):
+            wanted = (("desnz-2025", (DIESEL, *DIESEL_LINKED)), ("epa-supply-chain-1.3", (LEGAL,)))
+            for name, source_ids in wanted:
                 release = load_release(name)
-                few = [f for f in release.factors if f.source_id == source_id]
+                few = [f for f in release.factors if f.source_id in source_ids]
                 library.insert_release(session, release_row(release), few, {})
                 factors += few
             session.commit()
@@ -119,20 +121,20 @@ class Stages:
         self.calculate = CalculatePart(engine, storage, NoRates())
         self.status = FileStatusKeeper(engine, storage)
 
-    def prepared(self) -> FileRef:
-        ref = self.uploader.upload(CSV)
+    def prepared(self, **values: Any) -> FileRef:
+        ref = self.uploader.upload(CSV, **values)
         assert self.run(self.parse.parse_file, ref).problem is None
         self.run(self.validate.validate_part, PartRef(**ref.model_dump(), part=0))
         self.run(self.validate.collect_activities, ref)
         return ref
 
-    def matched(self) -> FileRef:
-        ref = self.prepared()
+    def matched(self, **values: Any) -> FileRef:
+        ref = self.prepared(**values)
         self.run(self.match.match_batch, BatchRef(**ref.model_dump(), offset=0, size=10))
         return ref
 
-    def calculated(self) -> FileRef:
-        ref = self.matched()
+    def calculated(self, **values: Any) -> FileRef:
+        ref = self.matched(**values)
         self.run(self.calculate.calculate_part, PartRef(**ref.model_dump(), part=0))
         return ref
 
@@ -215,6 +217,21 @@ def test_figures_are_stored_once_and_explain_themselves(stages: Stages) -> None:
         assert verify(row.calculation).same
     assert rows[0].calculation["inputs"]["volume_text"] == "1200"
     assert rows[1].calculation["inputs"]["unit_text"] == "m3"
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_upstream_stands_beside_a_figure_when_it_was_asked_for(stages: Stages, asked: bool) -> None:
+    ref = stages.calculated(upstream=asked)
+    row = stages.uploader.rows(
+        "SELECT * FROM emissions WHERE file_id = :file_id AND row_number = 2", ref
+    )[0]
+    # 1,200 l × 0.61101 well-to-tank = 733.212; × 0.14 biogenic CO2 of the blend = 168
+    assert row.upstream_emission == (pytest.approx(733.212) if asked else None)
+    assert row.outside_of_scopes_emission == pytest.approx(168.0)
+    assert row.calculated_emission == pytest.approx(DIESEL_KG, rel=1e-12)
+    assert verify(row.calculation).same
+    row.calculation["linked"][0]["emission_kg"] += 1
+    assert not verify(row.calculation).same
 
 
 def test_a_file_completes_when_every_row_is_accounted_for_also_when_asked_twice(

@@ -205,8 +205,20 @@ def test_an_empty_organization_has_an_empty_summary(client, alpha) -> None:
     assert body["results"] == []
     assert body["summary"] == {
         "count": 0, "total_kg_co2e": 0, "biogenic_kg_co2": 0, "by_scope": [], "by_type": [],
-        "types": 0,
+        "types": 0, "linked": {"upstream_kg_co2e": 0, "outside_of_scopes_kg_co2": 0},
     }  # fmt: skip
+
+
+def test_linked_figures_are_shown_beside_the_others_and_summed_apart(client, alpha, world) -> None:
+    file_id = world.file(alpha.id, alpha.email)
+    world.emission(alpha.id, file_id, 1, upstream_emission=0.1, outside_of_scopes_emission=4.0)
+    world.emission(alpha.id, file_id, 2, upstream_emission=0.2)
+    body = client.get("/v1/emissions", headers=alpha.headers).json()
+    # the figures themselves are 1 kg each, by the factory
+    assert body["summary"]["total_kg_co2e"] == 2.0
+    assert body["summary"]["linked"] == {"upstream_kg_co2e": 0.3, "outside_of_scopes_kg_co2": 4.0}
+    upstream = {row["row"]: row["upstream_kg_co2e"] for row in body["results"]}
+    assert upstream == {1: 0.1, 2: 0.2}
 
 
 @pytest.mark.parametrize(

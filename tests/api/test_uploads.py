@@ -51,7 +51,7 @@ def stored_files(storage, who) -> list[str]:
 def test_an_upload_is_stored_audited_and_started(
     client, alpha, storage, pipeline, admin_engine
 ) -> None:
-    answer = upload(client, alpha, region="Germany", reporting_year="2024")
+    answer = upload(client, alpha, region="Germany", reporting_year="2024", upstream="true")
     body = answer.json()
     assert answer.status_code == 202, answer.text
     file_id = UUID(body["file_id"])
@@ -68,7 +68,7 @@ def test_an_upload_is_stored_audited_and_started(
         event = connection.execute(text("SELECT * FROM audit_events")).one()
     assert row.sha256 == hashlib.sha256(CSV).hexdigest()
     assert (row.file_size, row.file_type, row.region) == (len(CSV), "csv", "DE")
-    assert (row.reporting_year, row.status) == (2024, "uploaded")
+    assert (row.reporting_year, row.status, row.upstream) == (2024, "uploaded", True)
     assert (event.action, event.object_id) == ("file.uploaded", file_id)
     assert event.request_id == answer.headers["x-request-id"]
     assert event.actor_user_id == row.user_id
@@ -233,14 +233,16 @@ def test_of_concurrent_uploads_of_the_same_bytes_one_is_taken(
 
 def test_every_wrong_field_is_named(client, alpha) -> None:
     answer = upload(
-        client, alpha, project_id="x", region="Atlantis", reporting_year="20", mapping="{"
-    )
+        client, alpha, project_id="x", region="Atlantis", reporting_year="20", mapping="{",
+        upstream="yes",
+    )  # fmt: skip
     body = problem(answer, 422, "validation_failed")
     assert {error["pointer"] for error in body["errors"]} == {
         "#/project_id",
         "#/region",
         "#/reporting_year",
         "#/mapping",
+        "#/upstream",
     }
     assert "Atlantis" not in answer.text
 
