@@ -8,15 +8,19 @@ cross-validation on the dev sets; docs/matching.md shows the reliability diagram
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from core.matching.physical import Fit
 from core.matching.reading import Reading
 
-# Spend: logit(confidence) = A + B × logit(share of the softmax) + C where type or description
-# stand beside the name. A and B from tests/benchmarks/calibrate.py (cross-validated on 408 lines);
-# C is judgement: of the few labelled lines with such context all were right.
-SPEND_TEMPERATURE = 1.0
-SPEND_PLATT = (0.2, 0.33, 0.7)
+# Spend: logit(confidence) = A + B × lead of the first score over the second (at most MAX_LEAD)
+# + C × logit of the first's share of a softmax + D where type or description stand beside the
+# name. A, B and C from tests/benchmarks/calibrate.py, cross-validated on 387 different lines; the
+# lead alone tells most, and the share takes back where many sectors lie close behind. D is
+# judgement: of the few labelled lines with such context all were right.
+SPEND_TEMPERATURE = 0.5
+MAX_LEAD = 8.0
+SPEND_PLATT = (-0.9545, 0.4915, -0.1954, 0.7)
 # Physical: starts at BASE and loses for what was assumed or contradicted.
 _BASE = 3.2
 _LOSS = {
@@ -58,11 +62,24 @@ def physical_confidence(
     return sigmoid(z)
 
 
-def spend_confidence(share: float, context: bool) -> float:
-    """Return the confidence of a spend match from its softmax share."""
-    share = min(max(share, 1e-6), 1 - 1e-6)
-    a, b, c = SPEND_PLATT
-    return sigmoid(a + b * math.log(share / (1 - share)) + c * context)
+@dataclass(frozen=True, slots=True)
+class SpendEvidence:
+    """What the confidence of a spend match rests on."""
+
+    lead: float  # of the first score over the second
+    share: float  # of the first in a softmax of all, at SPEND_TEMPERATURE
+    context: bool  # a type or a description stands beside the name
+
+    def terms(self) -> tuple[float, float, float, float]:
+        """Return the terms of the logistic, in the order of SPEND_PLATT."""
+        share = min(max(self.share, 1e-6), 1 - 1e-6)
+        return 1.0, min(self.lead, MAX_LEAD), math.log(share / (1 - share)), float(self.context)
+
+
+def spend_confidence(evidence: SpendEvidence) -> float:
+    """Return the confidence of a spend match."""
+    terms = zip(SPEND_PLATT, evidence.terms(), strict=True)
+    return sigmoid(sum(weight * term for weight, term in terms))
 
 
 def text_confidence(overlap: float, own: bool) -> float:

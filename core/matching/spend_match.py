@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from core.matching.candidates import LibraryIndex
-from core.matching.confidence import SPEND_TEMPERATURE, spend_confidence
+from core.matching.confidence import SPEND_TEMPERATURE, SpendEvidence, spend_confidence
 from core.matching.decide import NO_CANDIDATE, Scored, decided, held
 from core.matching.spend import FEATURES, Array
 from core.records import ActivityQuery, Decision, Fallback, Reason, Thresholds
@@ -79,7 +79,9 @@ def _decide(
     ]
     best = ranked[0].factor
     fallbacks = _fallbacks(query, best.region, best.data_year)
-    confidence = spend_confidence(share, bool(query.type or query.description))
+    lead = ranked[0].score - (ranked[1].score if len(ranked) > 1 else 0.0)
+    context = bool(query.type or query.description)
+    confidence = spend_confidence(SpendEvidence(lead, share, context))
     rule = Reason("spend_based", "Only money is known, so the spend factor of the sector is used.")
     return decided(query, ranked, confidence, thresholds, [rule], fallbacks)
 

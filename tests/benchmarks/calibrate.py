@@ -27,11 +27,11 @@ from tests.benchmarks.matching_sets import RELEASES, Case, activity_cases, line_
 
 def observe(cases: list[Case], matcher: OfflineMatcher) -> tuple[np.ndarray, np.ndarray]:
     """Return (quantities, right) of the spend matches of a set."""
-    seen: list[tuple[float, bool]] = []
+    seen: list[confidence.SpendEvidence] = []
     real = confidence.spend_confidence
 
-    def spy(share: float, context: bool) -> float:
-        seen.append((share, context))
+    def spy(evidence: confidence.SpendEvidence) -> float:
+        seen.append(evidence)
         return 1.0
 
     spend_match.spend_confidence = spy  # type: ignore[assignment]
@@ -43,9 +43,7 @@ def observe(cases: list[Case], matcher: OfflineMatcher) -> tuple[np.ndarray, np.
             assert case.query is not None
             (decision,) = matcher.match([case.query], Thresholds(0.0, 0.0))
             if seen:
-                share, context = seen[0]
-                share = min(max(share, 1e-6), 1 - 1e-6)
-                x.append([1.0, np.log(share / (1 - share)), float(context)])
+                x.append(seen[0].terms())
                 y.append(bool(case.accepted) and case.accepts(decision.candidates[0]))
     finally:
         spend_match.spend_confidence = real
