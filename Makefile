@@ -6,10 +6,10 @@ STAMP := .venv/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test check format replay lock clean
+.PHONY: help demo dev test check bench-matching format lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(STAMP) ## Start everything, upload a workbook, explain its footprint, stop
 	@$(BIN)/python -m runtime demo $(ARGS)
@@ -25,6 +25,9 @@ check: $(STAMP) ## Lint, format, types and the import rule
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+bench-matching: $(STAMP) ## Measure the matching (ARGS="--set FILE --json OUT")
+	@$(BIN)/python tests/benchmarks/bench_matching.py $(ARGS)
 
 format: $(STAMP) ## Format the code
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .

@@ -1,17 +1,17 @@
 """How right the matcher is, and how fast: `make bench-matching`.
 
-    python tests/benchmarks/bench_matching.py [--set FILE [--candidates FILE]] [--ranker offline]
-        [--json OUT]
+    make bench-matching ARGS="--set FILE [--candidates FILE] --ranker offline --json OUT"
 
 Without --set: tests/data/eval/activity_dev.csv, and the Austin lines beside the project where they
 are. A set with the columns of activity_dev.csv is matched against the shipped releases; one with
-text,label_code against the given candidates (a shipped NAICS release without them).
+text,label_code against the given candidates (the shipped NAICS sectors without them). Prints a
+table; --json writes it, and a reliability diagram and a coverage–precision curve beside it as PNG
+(--plots says where). Nothing but what `make` sets up is needed.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import sys
 import tempfile
@@ -23,26 +23,28 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from core.calculation import Calculation, calculate
+from core.errors import TonnageError
 from core.factors.library import load_release, releases
 from core.matching.candidates import LibraryIndex
 from core.matching.matcher import OfflineMatcher
 from core.records import Decision, EmissionFactor, Thresholds
 from runtime.adapters.embedder_onnx import OnnxEmbedder
 from runtime.adapters.rates_ecb import EcbRates
-from tests.benchmarks.matching_sets import (
-    Case,
-    activity_cases,
-    candidate_factors,
-    line_cases,
-    row_of,
-)
+from tests.benchmarks.matching_sets import Case, candidate_factors, read_cases, row_of
+from tests.benchmarks.plots import Answer, coverage_precision, reliability
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "eval"
 OWN = Path(__file__).resolve().parents[1] / "data" / "eval"
 CACHE = Path(tempfile.gettempdir()) / "tonnage-embeddings"
 
 
-def evaluate(name: str, cases: Sequence[Case], matcher: OfflineMatcher) -> dict[str, Any]:
+def evaluate(
+    name: str,
+    cases: Sequence[Case],
+    matcher: OfflineMatcher,
+    ranker: str = "offline",
+    plots: Path | None = None,
+) -> dict[str, Any]:
     """Match a set and measure it; see docs/matching.md for what each figure means."""
     asked = [case for case in cases if case.query is not None]
     queries = [case.query for case in asked if case.query is not None]
@@ -57,12 +59,17 @@ def evaluate(name: str, cases: Sequence[Case], matcher: OfflineMatcher) -> dict[
         single.append((time.perf_counter() - begun) * 1000)
     by_id = {case.id: decision for case, decision in zip(asked, decisions, strict=True)}
     single.sort()
+    if plots is not None:
+        answers = answers_of(cases, by_id)
+        reliability(name, answers, plots / f"{name}-{ranker}-reliability.png")
+        coverage_precision(name, answers, len(cases), plots / f"{name}-{ranker}-coverage.png")
     return {
-        "set": name, "ranker": "offline", "rows": len(cases), **_ranks(cases, by_id),
+        "set": name, "ranker": ranker, "rows": len(cases), **_ranks(cases, by_id),
         **_figures(cases, by_id, matcher), "ece": calibration_error(cases, by_id),
-        "per_second": round(len(queries) / seconds, 1),
-        "p50_ms": round(single[len(single) // 2], 2),
-        "p95_ms": round(single[int(len(single) * 0.95)], 2), "usd_per_1000": 0.0,
+        "per_second": round(len(queries) / max(seconds, 1e-9), 1) if queries else None,
+        "p50_ms": round(single[len(single) // 2], 2) if single else None,
+        "p95_ms": round(single[int(len(single) * 0.95)], 2) if single else None,
+        "usd_per_1000": 0.0,
     }  # fmt: skip
 
 
@@ -128,18 +135,24 @@ def place_of(case: Case, decision: Decision | None) -> int | None:
     return next(places, None)
 
 
-def calibration_error(
-    cases: Sequence[Case], decisions: dict[str, Decision], bins: int = 10
-) -> float | None:
-    """Return the expected calibration error of the answers, over equally wide bins."""
-    table: list[list[tuple[float, bool]]] = [[] for _ in range(bins)]
+def answers_of(cases: Sequence[Case], decisions: dict[str, Decision]) -> list[Answer]:
+    """Return confidence and rightness of every row that got a factor."""
+    found = []
     for case in cases:
         decision = decisions.get(case.id)
         if decision is not None and decision.factor_id is not None:
             right = bool(case.accepted) and case.accepts(decision.candidates[0])
-            table[min(int(decision.confidence * bins), bins - 1)].append(
-                (decision.confidence, right)
-            )
+            found.append((decision.confidence, right))
+    return found
+
+
+def calibration_error(
+    cases: Sequence[Case], decisions: dict[str, Decision], bins: int = 10
+) -> float | None:
+    """Return the expected calibration error of the answers, over equally wide bins."""
+    table: list[list[Answer]] = [[] for _ in range(bins)]
+    for confidence, right in answers_of(cases, decisions):
+        table[min(int(confidence * bins), bins - 1)].append((confidence, right))
     count = sum(len(cell) for cell in table)
     if not count:
         return None
@@ -162,11 +175,18 @@ def run(options: argparse.Namespace) -> list[dict[str, Any]]:
         if candidates not in indexes:
             factors = candidate_factors(candidates) if candidates else shipped()
             indexes[candidates] = OfflineMatcher(LibraryIndex.build(factors, embedder, CACHE))
-        with path.open(encoding="utf-8") as file:
-            lines = "text" in (csv.DictReader(file).fieldnames or ())
-        cases = line_cases(path) if lines else activity_cases(path)
-        results.append(evaluate(path.stem, cases, indexes[candidates]))
+        cases = read_cases(path)
+        results.append(
+            evaluate(path.stem, cases, indexes[candidates], options.ranker, plots_of(options))
+        )
     return results
+
+
+def plots_of(options: argparse.Namespace) -> Path | None:
+    """Return the folder of the pictures: the one asked for, or that of the JSON."""
+    if options.plots:
+        return Path(options.plots)
+    return Path(options.json).parent if options.json else None
 
 
 def _default_sets() -> list[tuple[Path, Path | None]]:
@@ -178,6 +198,15 @@ def _default_sets() -> list[tuple[Path, Path | None]]:
     return sets
 
 
+def table_of(results: Sequence[dict[str, Any]]) -> str:
+    """Return the figures as text: one column a set."""
+    lines = []
+    for key in results[0]:
+        cells = ["–" if r[key] is None else str(r[key]) for r in results]
+        lines.append(f"{key:>17} " + "".join(f"{cell:>20}" for cell in cells))
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Print a table; write JSON when asked."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -185,12 +214,13 @@ def main() -> None:
     parser.add_argument("--candidates", type=Path)
     parser.add_argument("--ranker", choices=["offline"], default="offline")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--plots", type=Path, help="folder for the PNGs")
     options = parser.parse_args()
-    results = run(options)
-    for result in results:
-        for key, value in result.items():
-            print(f"{key:>17} {value}")
-        print()
+    try:
+        results = run(options)
+    except (TonnageError, OSError) as error:
+        sys.exit(f"bench-matching: {error}")
+    print(table_of(results))
     if options.json:
         options.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import NAMESPACE_URL, uuid5
 
+from core.errors import InvalidInput
 from core.numbers import NumberProblem, read_number
 from core.records import (
     ActivityQuery,
@@ -53,16 +54,42 @@ class Case:
         )
 
 
+ACTIVITY_COLUMNS = ("activity_name", "volume", "unit", "accepted")
+
+
+def read_cases(path: Path) -> list[Case]:
+    """Read a set of either kind. Raises InvalidInput naming what is wrong with the file."""
+    rows, columns = _rows(path)
+    if "text" in columns:
+        return line_cases(path)
+    missing = [name for name in ACTIVITY_COLUMNS if name not in columns]
+    if missing:
+        raise InvalidInput(
+            f"{path.name} has neither the column text (purchase lines) nor "
+            f"{', '.join(missing)} (activities); see tests/data/eval/activity_labels.md"
+        )
+    return [_activity_case(row, number) for number, row in enumerate(rows, 1)]
+
+
 def activity_cases(path: Path) -> list[Case]:
     """Read a set with the columns of activity_dev.csv."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return [_activity_case(row) for row in csv.DictReader(file)]
+    return [_activity_case(row, number) for number, row in enumerate(_rows(path)[0], 1)]
+
+
+def _rows(path: Path) -> tuple[list[dict[str, str]], list[str]]:
+    """Return rows without None, and the columns; a byte order mark is taken off."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file, restval="")
+        rows = [{k: v or "" for k, v in row.items() if k is not None} for row in reader]
+        columns = list(reader.fieldnames or ())
+    if not rows:
+        raise InvalidInput(f"{path.name} has no rows")
+    return rows, columns
 
 
 def line_cases(path: Path) -> list[Case]:
     """Read a set of purchase lines: text, and label_code where there is a right one."""
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows, _ = _rows(path)
     cases = []
     for number, row in enumerate(rows):
         codes = [row.get("label_code") or "", *re.split(r"[;, ]+", row.get("alt_codes") or "")]
@@ -76,8 +103,9 @@ def line_cases(path: Path) -> list[Case]:
 
 def candidate_factors(path: Path) -> list[EmissionFactor]:
     """Read candidates: code, name, index_entries, and a figure where there is one."""
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows, columns = _rows(path)
+    if missing := [name for name in ("code", "name") if name not in columns]:
+        raise InvalidInput(f"{path.name} lacks the column {' and '.join(missing)}")
     return [
         EmissionFactor(
             id=uuid5(NAMESPACE_URL, row["code"]), release="candidates", source_id=row["code"],
@@ -106,7 +134,9 @@ def row_of(case: Case) -> ActivityRow:
     )  # fmt: skip
 
 
-def _activity_case(row: dict[str, str]) -> Case:
+def _activity_case(row: dict[str, str], number: int) -> Case:
+    row = {"id": f"row-{number}", "activity_type": "", "activity_description": "", "region": "",
+           "year": "", "expected_kgco2e": ""} | row  # fmt: skip
     region = row["region"] or None
     measured = parse_unit(row["unit"], region=region)
     words = f"{row['activity_name']} {row['activity_type']}".lower()
@@ -120,7 +150,8 @@ def _activity_case(row: dict[str, str]) -> Case:
         query = ActivityQuery(
             row["id"], row["activity_name"], row["activity_type"] or None,
             row["activity_description"] or None, measured.code, measured.dimension,
-            measured.basis, region, int(row["year"]) if row["year"] else None, measured.currency,
+            measured.basis, region, int(row["year"]) if row["year"].isdigit() else None,
+            measured.currency,
         )  # fmt: skip
     return Case(
         row["id"],
@@ -134,5 +165,8 @@ def _activity_case(row: dict[str, str]) -> Case:
 
 def _labels(text: str) -> Iterable[tuple[str, str]]:
     for label in filter(None, text.split(";")):
-        source, _, code = label.partition(":")
+        source, _, code = label.strip().partition(":")
+        if source not in RELEASES:
+            known = ", ".join(f"{name}:…" for name in RELEASES)
+            raise InvalidInput(f"the label {label!r} is of an unknown source; known are {known}")
         yield RELEASES[source], code
