@@ -106,6 +106,8 @@ class EmissionFactor:
     source_row: str = ""  # sheet and row in the publisher's file
     organization_id: UUID | None = None
     note: str = ""
+    valid_from_year: int | None = None  # years for which the source says that it may be used
+    valid_to_year: int | None = None
 
 
 class Method(StrEnum):
@@ -169,6 +171,7 @@ class Decision:
     candidates: tuple[Candidate, ...] = ()
     reasons: tuple[Reason, ...] = ()
     fallbacks: tuple[Fallback, ...] = ()
+    remembered_id: UUID | None = None  # the remembered decision that this one follows
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,7 @@ WITHOUT_EXPLANATION = (
 WITHOUT_INDEXES = (
     defer(EMISSION.search_vector, raiseload=True),
     defer(FACTOR.search_vector, raiseload=True),
+    defer(FACTOR.search_words, raiseload=True),
     defer(FACTOR.embedding, raiseload=True),
 )
 

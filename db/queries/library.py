@@ -41,6 +41,8 @@ COLUMNS = (
     ("search_texts", "text[]"),
     ("source_row", "text"),
     ("note", "text"),
+    ("valid_from_year", "integer"),
+    ("valid_to_year", "integer"),
 )
 NAMES = ", ".join(name for name, _ in COLUMNS)
 
@@ -170,6 +172,8 @@ def factor_of(row: Row[Any]) -> EmissionFactor:
         source_row=row.source_row,
         organization_id=row.organization_id,
         note=row.note,
+        valid_from_year=row.valid_from_year,
+        valid_to_year=row.valid_to_year,
     )
 
 
