@@ -36,6 +36,11 @@ class FactorRelease(SQLModel, table=True):
     gwp_set: str | None = None
     supersedes: str | None = None
     factor_count: int
+    data_year: int | None = None
+    file_name: str = ""
+    file_sha256: str = ""
+    note: str = ""
+    share_alike: bool = False
     created_at: dt.datetime | None = time_column()
 
 
@@ -75,10 +80,14 @@ class EmissionFactor(SQLModel, table=True):
     )
     source_row: str = ""
     note: str = ""
+    valid_from_year: int | None = None
+    valid_to_year: int | None = None
+    created_by: UUID | None = None
     is_active: bool = True
     embedding: Any = Field(default=None, sa_type=Vector(384))
     search_language: str | None = language_column()
     search_vector: str | None = generated_tsvector()
+    search_words: str | None = generated_tsvector()
     created_at: dt.datetime | None = time_column()
     updated_at: dt.datetime | None = time_column()
     deleted_at: dt.datetime | None = time_column()
