@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from core.matching.remembered import Remembered, recall
 from core.records import ActivityQuery, Decision, EmissionFactor, Thresholds
 
 
@@ -41,11 +42,21 @@ class Decided:
     factors: Mapping[UUID, EmissionFactor]
 
 
-class Deciding:
-    """Decides on batches of one organization's activities."""
+class Memory(Protocol):
+    """Knows what each organization decided before."""
 
-    def __init__(self, matchers: MatcherSource) -> None:
+    def recall(
+        self, organization_id: UUID, queries: Sequence[ActivityQuery]
+    ) -> Mapping[str, Remembered]:
+        """Return the remembered decisions that apply, by activity key."""
+
+
+class Deciding:
+    """Decides on batches of one organization's activities: by memory, else by matching."""
+
+    def __init__(self, matchers: MatcherSource, memory: Memory | None = None) -> None:
         self.matchers = matchers
+        self.memory = memory
 
     def decide(
         self,
@@ -56,4 +67,21 @@ class Deciding:
     ) -> Decided:
         """Return one decision for each query, in order."""
         matcher = self.matchers.matcher_for(organization_id, releases)
-        return Decided(matcher.match(queries, thresholds), matcher.factors)
+        offered = matcher.match(queries, thresholds)
+        known = self.memory.recall(organization_id, queries) if self.memory else {}
+        decisions = [
+            self.follow(query, decision, known.get(query.key), matcher.factors)
+            for query, decision in zip(queries, offered, strict=True)
+        ]
+        return Decided(decisions, matcher.factors)
+
+    @staticmethod
+    def follow(
+        query: ActivityQuery,
+        offered: Decision,
+        remembered: Remembered | None,
+        factors: Mapping[UUID, EmissionFactor],
+    ) -> Decision:
+        """Return the remembered decision where there is one that can be followed."""
+        recalled = None if remembered is None else recall(query, remembered, offered, factors)
+        return recalled or offered

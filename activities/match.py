@@ -17,7 +17,7 @@ from core.contracts import BatchRef, MatchResult
 from core.distinct import DistinctActivity, read_activities
 from core.keys import activities_key
 from core.ports import ExchangeRates, Storage
-from core.records import ActivityRow, Decision, EmissionFactor, Outcome
+from core.records import Decision, EmissionFactor, Outcome
 from db.engine import tenant_session
 from db.queries import pipeline, results
 
@@ -74,7 +74,7 @@ class MatchBatch:
         if factor_id is None and decision.candidates:
             factor_id = decision.candidates[0].factor_id
         if factor_id is not None:
-            outcome = calculate(total_row(one), factors[factor_id], decision, self.rates)
+            outcome = calculate(one.as_row(), factors[factor_id], decision, self.rates)
             if isinstance(outcome, Held):
                 decision = replace(
                     decision,
@@ -84,29 +84,3 @@ class MatchBatch:
             else:
                 kg = abs(outcome.emission_kg)
         return results.DecidedActivity(one.query, decision, one.row_count, one.volume_total, kg)
-
-
-def total_row(one: DistinctActivity) -> ActivityRow:
-    """Return the activity's total as if it were one row."""
-    query = one.query
-    return ActivityRow(
-        sheet="",
-        row_number=0,
-        column_number=0,
-        activity_key=query.key,
-        activity_name=query.name,
-        activity_type=query.type,
-        activity_description=query.description,
-        volume_text="",
-        unit_text="",
-        region_text=None,
-        date_text=None,
-        volume=one.volume_total,
-        unit=query.unit,
-        dimension=query.dimension,
-        basis=query.basis,
-        region=query.region,
-        activity_on=None,
-        year=query.year,
-        currency=query.currency,
-    )

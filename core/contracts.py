@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 PROCESS_FILE = "ProcessFile"
 STATUS_QUERY = "status"
 GENERATE_REPORT = "GenerateReport"
+APPLY_REVIEW = "ApplyReview"
 
 
 class Payload(BaseModel):
@@ -245,6 +246,7 @@ class SweepResult(Payload):
 
     started: int
     reports: int = 0
+    reviews: int = 0
 
 
 def workflow_id(file_id: UUID) -> str:
@@ -273,6 +275,27 @@ class ReportResult(Payload):
     rows: int = 0
     size_bytes: int | None = None
     attempt: int = 1
+
+
+class ReviewRef(Payload):
+    """Names one resolved review of one organization; input of the ApplyReview workflow."""
+
+    organization_id: UUID
+    review_id: UUID
+
+
+class ReviewResult(Payload):
+    """What became of a resolution: rows that have a figure now, rows that have none any more."""
+
+    applied: bool
+    calculated: int = 0
+    rejected: int = 0
+    attempt: int = 1
+
+
+def review_workflow_id(review_id: UUID) -> str:
+    """Return the id of a resolution's workflow: the same for every start, so applied once."""
+    return f"review/{review_id}"
 
 
 class FailReportInput(ReportRef):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from core.records import ActivityQuery, Basis, Dimension
+from core.records import ActivityQuery, ActivityRow, Basis, Dimension
 from core.units import convert, unit
 
 DISTINCT_SCHEMA = pa.schema(
@@ -37,6 +37,18 @@ class DistinctActivity:
     query: ActivityQuery
     row_count: int
     volume_total: float
+
+    def as_row(self) -> ActivityRow:
+        """Return the activity's total as if it were one row."""
+        query = self.query
+        return ActivityRow(
+            sheet="", row_number=0, column_number=0, activity_key=query.key,
+            activity_name=query.name, activity_type=query.type,
+            activity_description=query.description, volume_text="", unit_text="",
+            region_text=None, date_text=None, volume=self.volume_total, unit=query.unit,
+            dimension=query.dimension, basis=query.basis, region=query.region, activity_on=None,
+            year=query.year, currency=query.currency,
+        )  # fmt: skip
 
 
 def distinct_activities(parts: Iterable[pa.Table]) -> pa.Table:

@@ -25,9 +25,14 @@ def raw_part_key(organization_id: UUID, file_id: UUID, part: int) -> str:
     return f"{work_prefix(organization_id, file_id)}raw/part-{part:05d}.parquet"
 
 
+def typed_prefix(organization_id: UUID, file_id: UUID) -> str:
+    """Return the prefix of a file's validated parts."""
+    return f"{work_prefix(organization_id, file_id)}typed/"
+
+
 def typed_part_key(organization_id: UUID, file_id: UUID, part: int) -> str:
     """Return the key of a validated part: typed rows."""
-    return f"{work_prefix(organization_id, file_id)}typed/part-{part:05d}.parquet"
+    return f"{typed_prefix(organization_id, file_id)}part-{part:05d}.parquet"
 
 
 def parse_report_key(organization_id: UUID, file_id: UUID) -> str:

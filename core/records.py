@@ -157,6 +157,7 @@ class Outcome(StrEnum):
     MATCHED = "matched"  # calculated
     FLAGGED = "flagged"  # calculated, and listed for review: confidence < review_below
     HELD = "held"  # no figure until a person decides
+    REJECTED = "rejected"  # a person decided that no factor fits
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -17,9 +18,10 @@ from activities.deciding import Matcher
 from core.factors.library import load_release, releases
 from core.matching.candidates import LibraryIndex
 from core.matching.matcher import OfflineMatcher
-from core.records import EmissionFactor
+from core.matching.remembered import Remembered
+from core.records import ActivityQuery, EmissionFactor
 from db.engine import tenant_session
-from db.queries import library, pipeline
+from db.queries import library, memory, pipeline
 from runtime.adapters.embedder_onnx import OnnxEmbedder
 from runtime.settings import Settings
 
@@ -76,3 +78,17 @@ class LibraryMatchers:
         cache = self.settings.work_dir / "embeddings"
         cache.mkdir(parents=True, exist_ok=True)
         return OfflineMatcher(LibraryIndex.build(factors, self.embedder, cache))
+
+
+@dataclass(frozen=True)
+class DatabaseMemory:
+    """activities.deciding.Memory over the database."""
+
+    engine: Engine
+
+    def recall(
+        self, organization_id: UUID, queries: Sequence[ActivityQuery]
+    ) -> Mapping[str, Remembered]:
+        """Return what the organization decided before on these activities."""
+        with tenant_session(self.engine, organization_id) as session:
+            return memory.recall(session, organization_id, queries)

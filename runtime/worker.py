@@ -147,14 +147,15 @@ def _matching_activities(
     from activities.deciding import Deciding
     from activities.match import MatchBatch
     from runtime.adapters.rates_ecb import EcbRates
-    from runtime.matchers import LibraryMatchers
+    from runtime.matchers import DatabaseMemory, LibraryMatchers
 
     engine = make_role_engine(
         settings, DatabaseRole.WORKER, "tonnage-matching", pool_size=settings.ai_slots + 2
     )
     matchers = LibraryMatchers(engine, settings)
     threading.Thread(target=matchers.warm_up, name="warm-up", daemon=True).start()
-    match = MatchBatch(engine, make_storage(settings), Deciding(matchers), EcbRates())
+    deciding = Deciding(matchers, DatabaseMemory(engine))
+    match = MatchBatch(engine, make_storage(settings), deciding, EcbRates())
     return (match.match_batch,), engine.dispose
 
 

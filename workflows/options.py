@@ -117,6 +117,7 @@ MATCH_BATCH = ActivityKind(
     schedule_to_close=timedelta(hours=24),
     retry=MATCH_RETRY,
 )
+APPLY_REVIEW = _pipeline("apply_review")
 # A million rows take about half a minute; the rest is room for a slow store.
 GENERATE_REPORT = ActivityKind(
     name="generate_report",
@@ -146,6 +147,7 @@ ALL_ACTIVITIES: Sequence[ActivityKind] = (
     FAIL_FILE,
     RECORD_PROGRESS,
     START_ORPHANS,
+    APPLY_REVIEW,
     GENERATE_REPORT,
     FAIL_REPORT,
 )

@@ -6,6 +6,7 @@ from db.models.emissions import (
     EmissionFactor,
     EmissionRevision,
     FactorRelease,
+    RememberedDecision,
     Review,
 )
 from db.models.files import File, FileEvent, Report, RowIssue
@@ -33,6 +34,7 @@ __all__ = [
     "Organization",
     "Project",
     "RefreshToken",
+    "RememberedDecision",
     "Report",
     "Review",
     "RowIssue",

@@ -112,9 +112,29 @@ class Decision(SQLModel, table=True):
     candidates: list[dict[str, Any]] = json_column(nullable=False)
     reasons: list[dict[str, Any]] = json_column(nullable=False)
     fallbacks: list[dict[str, Any]] = json_column(nullable=False)
+    remembered_decision_id: UUID | None = None
     created_at: dt.datetime | None = time_column()
     updated_at: dt.datetime | None = time_column()
     deleted_at: dt.datetime | None = time_column()
+
+
+class RememberedDecision(SQLModel, table=True):
+    """What an organization decided once and means for every later upload."""
+
+    __tablename__ = "remembered_decisions"
+
+    organization_id: UUID = key_column()
+    id: UUID = key_column()
+    memory_key: str
+    activity: dict[str, Any] = json_column(nullable=False)
+    emission_factor_id: UUID | None = None
+    reason: str | None = None
+    review_id: UUID | None = None
+    decided_by: UUID
+    decided_at: dt.datetime | None = time_column(nullable=False)
+    replaced_at: dt.datetime | None = time_column()
+    revoked_at: dt.datetime | None = time_column()
+    revoked_by: UUID | None = None
 
 
 class EmissionRevision(SQLModel, table=True):
@@ -197,6 +217,8 @@ class Review(SQLModel, table=True):
     resolved_by: UUID | None = None
     resolved_at: dt.datetime | None = time_column()
     resolution_reason: str | None = None
+    emission_factor_id: UUID | None = None
+    applied_at: dt.datetime | None = time_column()
     created_at: dt.datetime | None = time_column()
     updated_at: dt.datetime | None = time_column()
     deleted_at: dt.datetime | None = time_column()

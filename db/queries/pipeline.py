@@ -190,6 +190,13 @@ def replace_issues(
         ),
         {"organization_id": organization_id, "file_id": file_id, "part": part},
     )
+    add_issues(session, organization_id, file_id, part, issues)
+
+
+def add_issues(
+    session: Session, organization_id: UUID, file_id: UUID, part: int, issues: Iterable[RowIssue]
+) -> None:
+    """Add issues to a part; `part` is -1 for what came after the pipeline."""
     columns = (
         ("id", "uuid"),
         ("sheet", "text"),
@@ -252,6 +259,35 @@ def count_outcomes(session: Session, organization_id: UUID, file_id: UUID) -> Ro
         in_review=in_review,
         rejected=rejected,
     )
+
+
+def move_rows(
+    session: Session,
+    organization_id: UUID,
+    file_id: UUID,
+    *,
+    calculated: int = 0,
+    in_review: int = 0,
+    rejected: int = 0,
+) -> RowCounts:
+    """Move rows of a completed file between its counts, by differences that cancel out."""
+    row = session.execute(
+        text(
+            "UPDATE files SET rows_calculated = rows_calculated + :calculated,"
+            " rows_in_review = rows_in_review + :in_review,"
+            " rows_rejected = rows_rejected + :rejected"
+            " WHERE organization_id = :organization_id AND id = :file_id"
+            " RETURNING rows_total, rows_calculated, rows_in_review, rows_rejected"
+        ),
+        {
+            "organization_id": organization_id,
+            "file_id": file_id,
+            "calculated": calculated,
+            "in_review": in_review,
+            "rejected": rejected,
+        },
+    ).one()
+    return RowCounts(total=row[0], calculated=row[1], in_review=row[2], rejected=row[3])
 
 
 def end_file(

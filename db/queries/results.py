@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
@@ -16,8 +16,10 @@ from core.calculation import Calculation
 from core.records import (
     ActivityQuery,
     ActivityRow,
+    Basis,
     Candidate,
     Decision,
+    Dimension,
     Fallback,
     Method,
     Outcome,
@@ -26,6 +28,7 @@ from core.records import (
 from core.upstream import sum_of
 from db.ids import uuid7
 from db.queries.copying import copy_to_temporary
+from db.queries.revisions import Replacement, keep_figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,7 @@ def upsert_decisions(
         ("candidates", "jsonb"),
         ("reasons", "jsonb"),
         ("fallbacks", "jsonb"),
+        ("remembered_id", "uuid"),
         ("kg_at_risk", "double precision"),
         ("reason_code", "text"),
         ("reason", "text"),
@@ -114,16 +118,17 @@ def upsert_decisions(
         text(
             "INSERT INTO decisions (organization_id, id, file_id, activity_key, activity,"
             " row_count, volume_total, outcome, method, emission_factor_id, confidence,"
-            " candidates, reasons, fallbacks)"
+            " candidates, reasons, fallbacks, remembered_decision_id)"
             " SELECT :organization_id, id, :file_id, activity_key, activity, row_count,"
             " volume_total, outcome, method, emission_factor_id, confidence, candidates, reasons,"
-            " fallbacks FROM pg_temp.decided"
+            " fallbacks, remembered_id FROM pg_temp.decided"
             " ON CONFLICT (organization_id, file_id, activity_key) DO UPDATE SET"
             " activity = excluded.activity, row_count = excluded.row_count,"
             " volume_total = excluded.volume_total, outcome = excluded.outcome,"
             " method = excluded.method, emission_factor_id = excluded.emission_factor_id,"
             " confidence = excluded.confidence, candidates = excluded.candidates,"
-            " reasons = excluded.reasons, fallbacks = excluded.fallbacks"
+            " reasons = excluded.reasons, fallbacks = excluded.fallbacks,"
+            " remembered_decision_id = excluded.remembered_decision_id"
         ),
         where,
     )
@@ -161,6 +166,7 @@ def decision_row(decided: DecidedActivity) -> tuple[Any, ...]:
         Jsonb([{**asdict(c), "factor_id": str(c.factor_id)} for c in decision.candidates]),
         Jsonb([asdict(r) for r in decision.reasons]),
         Jsonb([asdict(f) for f in decision.fallbacks]),
+        decision.remembered_id,
         decided.kg_at_risk,
         reason.code,
         reason.sentence,
@@ -195,6 +201,18 @@ def decision_of(row: Any) -> Decision:
         ),
         reasons=tuple(Reason(**r) for r in row.reasons),
         fallbacks=tuple(Fallback(**f) for f in row.fallbacks),
+    )
+
+
+def query_of(activity: Mapping[str, Any]) -> ActivityQuery:
+    """Return the activity that was stored with a decision."""
+    basis = activity["basis"]
+    return ActivityQuery(
+        **{
+            **activity,
+            "dimension": Dimension(activity["dimension"]),
+            "basis": Basis(basis) if basis else None,
+        }
     )
 
 
@@ -234,12 +252,22 @@ def insert_emissions(
     project_id: UUID | None,
     search_language: str,
     rows: Iterable[EmissionRow],
+    why: Replacement | None = None,
 ) -> int:
-    """Store calculated rows on their natural key (file, sheet, row, column); return how many."""
+    """Store calculated rows on their natural key (file, sheet, row, column); return how many.
+
+    With `why` the figures that they replace are kept as revisions.
+    """
     names = ", ".join(name for name, _ in EMISSION_COLUMNS)
     keys = ("id", "sheet", "row_number", "column_number")
     changes = ", ".join(f"{n} = excluded.{n}" for n, _ in EMISSION_COLUMNS if n not in keys)
     copy_to_temporary(session, "calculated", EMISSION_COLUMNS, (emission_row(r) for r in rows))
+    if why is not None:
+        replaced = (
+            "(SELECT x.id FROM emissions x JOIN pg_temp.calculated c USING (sheet, row_number,"
+            " column_number) WHERE x.organization_id = :organization_id AND x.file_id = :file_id)"
+        )
+        keep_figures(session, organization_id, why, replaced, {"file_id": file_id})
     stored = session.execute(
         text(
             f"WITH stored AS (INSERT INTO emissions (organization_id, file_id, project_id,"
@@ -287,4 +315,50 @@ def emission_row(emission: EmissionRow) -> tuple[Any, ...]:
         Jsonb(emission.calculation),
         emission.upstream_kg,
         emission.outside_of_scopes_kg,
+    )
+
+
+def replace_decision(
+    session: Session, organization_id: UUID, decision_id: UUID, decision: Decision
+) -> None:
+    """Put a person's decision, or a recalculation's, in the place of an earlier one."""
+    session.execute(
+        text(
+            "UPDATE decisions SET outcome = :outcome, method = :method,"
+            " emission_factor_id = :factor_id, confidence = :confidence, candidates = :candidates,"
+            " reasons = :reasons, fallbacks = :fallbacks, remembered_decision_id = :remembered_id"
+            " WHERE organization_id = :organization_id AND id = :id"
+        ),
+        {
+            "organization_id": organization_id,
+            "id": decision_id,
+            "outcome": decision.outcome.value,
+            "method": decision.method.value,
+            "factor_id": decision.factor_id,
+            "confidence": decision.confidence,
+            "candidates": Jsonb(
+                [{**asdict(c), "factor_id": str(c.factor_id)} for c in decision.candidates]
+            ),
+            "reasons": Jsonb([asdict(r) for r in decision.reasons]),
+            "fallbacks": Jsonb([asdict(f) for f in decision.fallbacks]),
+            "remembered_id": decision.remembered_id,
+        },
+    )
+
+
+def withdraw_emissions(
+    session: Session, organization_id: UUID, decision_id: UUID, why: Replacement
+) -> None:
+    """Take the figures of a decision out of every list and sum; they stay as revisions."""
+    chosen = (
+        "(SELECT x.id FROM emissions x WHERE x.organization_id = :organization_id"
+        " AND x.decision_id = :decision_id)"
+    )
+    keep_figures(session, organization_id, why, chosen, {"decision_id": decision_id})
+    session.execute(
+        text(
+            "UPDATE emissions SET deleted_at = now() WHERE organization_id = :organization_id"
+            " AND decision_id = :decision_id AND deleted_at IS NULL"
+        ),
+        {"organization_id": organization_id, "decision_id": decision_id},
     )

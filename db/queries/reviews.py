@@ -1,18 +1,23 @@
-"""What waits for a person."""
+"""What waits for a person, and how one decided."""
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, func, select, text
 from sqlmodel import Session
 
+from core.errors import NotFound
 from core.permissions import Reach
+from core.records import ActivityQuery
+from core.records import Decision as Matched
 from db.models import Decision, File, Review
 from db.queries import paging
+from db.queries.results import decision_of, query_of
 
 REVIEW: Any = Review
 DECISION: Any = Decision
@@ -25,6 +30,7 @@ class ReviewFilter:
 
     file_id: UUID | None = None
     reason: str | None = None
+    open: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +56,139 @@ BY_RISK = paging.Sort(
 
 
 def _conditions(organization_id: UUID, reach: Reach, wanted: ReviewFilter) -> list[Any]:
+    found = _visible(organization_id, reach)
+    found.append(REVIEW.status == "open" if wanted.open else REVIEW.status != "open")
+    if wanted.file_id is not None:
+        found.append(REVIEW.file_id == wanted.file_id)
+    if wanted.reason is not None:
+        found.append(REVIEW.reason_code == wanted.reason)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A resolution as the worker carries it out."""
+
+    file_id: UUID
+    decision_id: UUID
+    query: ActivityQuery
+    decision: Matched
+    row_count: int
+    emission_factor_id: UUID | None  # None: rejected
+    resolved_by: UUID | None
+    resolution_reason: str | None
+    applied_at: dt.datetime | None
+
+
+def resolved(session: Session, organization_id: UUID, review_id: UUID) -> Resolved:
+    """Return a resolved review; raise NotFound for one that is open or gone."""
+    row = session.execute(
+        text(
+            "SELECT r.file_id, r.decision_id, r.emission_factor_id AS chosen, r.resolved_by,"
+            " r.resolution_reason, r.applied_at, d.* FROM reviews r JOIN decisions d"
+            " ON d.organization_id = r.organization_id AND d.id = r.decision_id"
+            " WHERE r.organization_id = :organization_id AND r.id = :review_id"
+            " AND r.status <> 'open' AND r.deleted_at IS NULL"
+        ),
+        {"organization_id": organization_id, "review_id": review_id},
+    ).one_or_none()
+    if row is None:
+        raise NotFound("the review is open, or does not exist for this organization")
+    return Resolved(
+        file_id=row.file_id,
+        decision_id=row.decision_id,
+        query=query_of(row.activity),
+        decision=decision_of(row),
+        row_count=row.row_count,
+        emission_factor_id=row.chosen,
+        resolved_by=row.resolved_by,
+        resolution_reason=row.resolution_reason,
+        applied_at=row.applied_at,
+    )
+
+
+def mark_applied(session: Session, organization_id: UUID, review_id: UUID) -> None:
+    """Note that a resolution was carried out."""
+    session.execute(
+        text(
+            "UPDATE reviews SET applied_at = now()"
+            " WHERE organization_id = :organization_id AND id = :review_id"
+        ),
+        {"organization_id": organization_id, "review_id": review_id},
+    )
+
+
+def resolve(
+    session: Session,
+    organization_id: UUID,
+    review_id: UUID,
+    *,
+    status: str,
+    factor_id: UUID | None,
+    user_id: UUID,
+    reason: str | None,
+) -> None:
+    """Close a review that the caller has locked."""
+    session.execute(
+        text(
+            "UPDATE reviews SET status = :status, emission_factor_id = :factor_id,"
+            " resolved_by = :user_id, resolved_at = now(), resolution_reason = :reason"
+            " WHERE organization_id = :organization_id AND id = :review_id AND status = 'open'"
+        ),
+        {
+            "organization_id": organization_id,
+            "review_id": review_id,
+            "status": status,
+            "factor_id": factor_id,
+            "user_id": user_id,
+            "reason": reason,
+        },
+    )
+
+
+def unapplied(session: Session, older_than_s: int, limit: int = 500) -> Sequence[Any]:
+    """Return (organization_id, id) of resolutions whose workflow was never started; as platform."""
+    return session.execute(
+        text(
+            "SELECT r.organization_id, r.id FROM reviews r JOIN files f"
+            " ON f.organization_id = r.organization_id AND f.id = r.file_id"
+            " WHERE r.status <> 'open' AND r.applied_at IS NULL AND r.deleted_at IS NULL"
+            " AND f.deleted_at IS NULL"
+            " AND r.resolved_at < now() - make_interval(secs => :age)"
+            " ORDER BY r.resolved_at LIMIT :limit"
+        ),
+        {"age": older_than_s, "limit": limit},
+    ).all()
+
+
+def find_review(
+    session: Session,
+    organization_id: UUID,
+    review_id: UUID,
+    reach: Reach,
+    *,
+    lock: bool = False,
+) -> OpenReview | None:
+    """Return a review of a completed file, open or resolved; with `lock`, held until commit."""
+    query = (
+        select(REVIEW, DECISION, FILE.filename)
+        .join(DECISION, _same(DECISION, REVIEW.decision_id))
+        .join(FILE, _same(FILE, REVIEW.file_id))
+        .where(REVIEW.id == review_id, *_visible(organization_id, reach))
+    )
+    row = session.execute(query.with_for_update(of=REVIEW) if lock else query).one_or_none()
+    return None if row is None else OpenReview(row[0].id, row[0].kg_at_risk, *row)
+
+
+def _visible(organization_id: UUID, reach: Reach) -> list[Any]:
     found = [
         REVIEW.organization_id == organization_id,
-        REVIEW.status == "open",
         REVIEW.deleted_at.is_(None),
         FILE.deleted_at.is_(None),
         FILE.status == "completed",  # decisions of a file in work may still change
     ]
     if reach.projects is not None:
         found.append(FILE.project_id.in_(reach.projects))
-    if wanted.file_id is not None:
-        found.append(REVIEW.file_id == wanted.file_id)
-    if wanted.reason is not None:
-        found.append(REVIEW.reason_code == wanted.reason)
     return found
 
 

@@ -39,6 +39,8 @@ ROWS: dict[str, str] = {
         VALUES (:organization, :row, :file, 0, 1, 'c', 'warning', 'm')""",
     "reviews": """(organization_id, id, file_id, decision_id, reason_code, reason, row_count)
         VALUES (:organization, :row, :file, :decision, 'c', 'r', 1)""",
+    "remembered_decisions": """(organization_id, id, memory_key, activity, decided_by)
+        VALUES (:organization, :row, :row, '{}', :user)""",
     "file_events": """(organization_id, id, file_id, stage, kind, message)
         VALUES (:organization, :row, :file, :row, 'started', 'm')""",
     "reports": """(organization_id, id, user_id, name, query_criteria)
