@@ -1,4 +1,4 @@
-"""Sweep: start every upload and every report that has no workflow."""
+"""Sweep: start every upload, report and resolution that has no workflow."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 from temporalio import activity
 
-from core.contracts import FileRef, ReportRef, SweepInput, SweepResult
+from core.contracts import FileRef, ReportRef, ReviewRef, SweepInput, SweepResult
 from core.ports import Pipeline
 from db.queries import pipeline as queries
-from db.queries import reports
+from db.queries import reports, reviews
 
 
 class SweepOrphans:
@@ -42,12 +42,23 @@ class SweepOrphans:
                 name=row.name,
                 organization_name=row.organization_name,
             )
-        return SweepResult(started=len(waiting), reports=len(forgotten))
+        resolved = await asyncio.to_thread(self.waiting_reviews, request.older_than_s)
+        for row in resolved:
+            activity.heartbeat()
+            await self.pipeline.apply_review(
+                ReviewRef(organization_id=row.organization_id, review_id=row.id)
+            )
+        return SweepResult(started=len(waiting), reports=len(forgotten), reviews=len(resolved))
 
     def waiting(self, older_than_s: int) -> Sequence[Any]:
         """Return the uploads that were never started."""
         with Session(self.platform_engine) as session:
             return queries.orphaned_files(session, older_than_s)
+
+    def waiting_reviews(self, older_than_s: int) -> Sequence[Any]:
+        """Return the resolutions that were never carried out."""
+        with Session(self.platform_engine) as session:
+            return reviews.unapplied(session, older_than_s)
 
     def waiting_reports(self, older_than_s: int) -> Sequence[Any]:
         """Return the reports that were never begun."""

@@ -14,7 +14,17 @@ from starlette.concurrency import run_in_threadpool
 
 from api import docs, errors, openapi
 from api.middleware import BodyLimit, RequestContext
-from api.routes import auth, downloads, emissions, files, health, organizations, reports, reviews
+from api.routes import (
+    auth,
+    decisions,
+    downloads,
+    emissions,
+    files,
+    health,
+    organizations,
+    reports,
+    reviews,
+)
 from api.services import Services, build
 from core.ports import Pipeline, Storage
 from db.engine import refuse_dangerous_role
@@ -87,7 +97,17 @@ def create_app(
     )
     app.state.services = services
     errors.install(app)
-    for module in (auth, organizations, files, reviews, reports, emissions, downloads, health):
+    for module in (
+        auth,
+        organizations,
+        decisions,
+        files,
+        reviews,
+        reports,
+        emissions,
+        downloads,
+        health,
+    ):
         app.include_router(module.router)
     openapi.install(app)
     docs.install(app)

@@ -126,6 +126,18 @@ def requires(operation: Operation) -> Callable[..., Any]:
     return allowed
 
 
+def requires_here(operation: Operation) -> Callable[..., Any]:
+    """Return a dependency: a member of the organization in the path, with the right to do this."""
+
+    def allowed(organization_id: UUID, request: Request, who: PrincipalDep) -> Member:
+        here = member(request, who, str(organization_id))
+        if not may(here.role, operation):
+            raise ApiError("permission_denied")
+        return here
+
+    return allowed
+
+
 ReaderDep = Annotated[Member, Depends(requires(Operation.READ))]
 UploaderDep = Annotated[Member, Depends(requires(Operation.UPLOAD_FILES))]
 

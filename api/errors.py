@@ -52,6 +52,10 @@ CATALOG: Mapping[str, Kind] = {
     "duplicate_file": Kind(
         409, "These very bytes were uploaded before; ?allow_duplicate=true uploads them again."
     ),
+    "review_resolved": Kind(409, "Somebody resolved this review before, in another way."),
+    "verification_failed": Kind(
+        409, "Recomputing gives another figure than the stored one; see differences."
+    ),
     "body_too_large": Kind(413, "The request body is larger than this operation takes."),
     "file_too_large": Kind(413, "The file is larger than this deployment takes."),
     "unsupported_media_type": Kind(415, "Send the content type that this operation documents."),
@@ -61,6 +65,10 @@ CATALOG: Mapping[str, Kind] = {
     "cursor_invalid": Kind(
         422, "The cursor was not made for this list, filter and sort; start without one."
     ),
+    "factor_unusable": Kind(
+        422, "This emission factor cannot be used here; see detail for why and what to do."
+    ),
+    "no_candidate": Kind(422, "There is no candidate to accept; choose a factor or reject."),
     "file_empty": Kind(422, "The file has no content."),
     "too_many_attempts": Kind(429, "Too many failed logins; wait as Retry-After says."),
     "internal_error": Kind(500, "Something broke on our side; tell us the request_id."),

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 
 from api.schemas.common import AuditEntry, HistoryEntry, ScopeTotal
 from api.schemas.emissions import (
+    DecidedBy,
     EmissionDetail,
     EmissionItem,
     EmissionSummary,
     FactorDetail,
     LinkedTotals,
     MatchDetail,
-    ReviewItem,
+    Revision,
     SourceFile,
     TypeTotal,
 )
@@ -24,14 +25,25 @@ from api.schemas.reports import (
     ReportPermissions,
     ReportProgressAnswer,
 )
+from api.schemas.reviews import RememberedItem, ReviewItem
 from core.contracts import ReportProgress
 from core.ports import Storage
 from core.reporting import MEDIA_TYPES, ReportFormat, ReportStatus
-from db.models import AuditEvent, Emission, EmissionFactor, File, FileEvent, Report, RowIssue
+from db.models import (
+    AuditEvent,
+    Emission,
+    EmissionFactor,
+    EmissionRevision,
+    File,
+    FileEvent,
+    Report,
+    RowIssue,
+)
 from db.queries.emissions import Explained, Summary
 from db.queries.files import ScopeTotal as ScopeRow
+from db.queries.memory import MemoryRow
 from db.queries.reports import criteria_of
-from db.queries.reviews import OpenReview
+from db.queries.reviews import ByPerson, OpenReview
 
 # Only what was looked at, or what a deployment chose not to look at, leaves the house again.
 DOWNLOADABLE = frozenset({"clean", "unscanned"})
@@ -151,7 +163,12 @@ def factor_detail(factor: EmissionFactor) -> FactorDetail:
 
 
 def emission_detail(
-    found: Explained, history: Sequence[FileEvent], events: Sequence[AuditEvent]
+    found: Explained,
+    *,
+    history: Sequence[FileEvent],
+    events: Sequence[AuditEvent],
+    revisions: Sequence[tuple[EmissionRevision, str | None]],
+    decided_by: ByPerson | None,
 ) -> EmissionDetail:
     """Return a figure with everything that explains it."""
     return EmissionDetail.model_validate(
@@ -160,9 +177,36 @@ def emission_detail(
             "source_file": SourceFile.model_validate(found.file),
             "factor": factor_detail(found.factor) if found.factor else None,
             "match": MatchDetail.model_validate(found.decision) if found.decision else None,
+            "decided_by": None if decided_by is None else DecidedBy.model_validate(decided_by),
+            "revisions": [revision_of(row, name) for row, name in revisions],
             "calculation": found.emission.calculation,
             "history": [HistoryEntry.model_validate(entry) for entry in history],
             "audit": [AuditEntry.model_validate(event) for event in events],
+        }
+    )
+
+
+def revision_of(row: EmissionRevision, name: str | None) -> Revision:
+    """Return a figure that a row had before."""
+    return Revision.model_validate(
+        {
+            **{field: getattr(row, field, None) for field in Revision.model_fields},
+            "emission_kg_co2e": row.calculated_emission,
+            "confidence": row.confidence_score,
+            "replaced_by_name": name,
+        }
+    )
+
+
+def remembered_item(row: MemoryRow) -> RememberedItem:
+    """Return a remembered decision with its factor's and its author's names."""
+    return RememberedItem.model_validate(
+        {
+            **{field: getattr(row.memory, field, None) for field in RememberedItem.model_fields},
+            "emission_factor_name": row.factor_name,
+            "decided_by_name": row.decided_by_name,
+            "used": row.used,
+            "last_used_at": row.last_used_at,
         }
     )
 
@@ -176,10 +220,11 @@ def review_item(waiting: OpenReview) -> ReviewItem:
             "filename": waiting.filename,
             "rows": review.row_count,
             "kg_co2e_at_risk": review.kg_at_risk,
+            "emission_factor_id": review.emission_factor_id or decision.emission_factor_id,
             **{
                 name: getattr(decision, name)
                 for name in (
-                    "activity", "confidence", "emission_factor_id", "candidates", "fallbacks",
+                    "activity", "confidence", "candidates", "fallbacks",
                 )
             },
         }

@@ -12,7 +12,7 @@ from typing import BinaryIO, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from core.contracts import FileProgress, FileRef, ReportProgress, ReportRef, Stage
+from core.contracts import FileProgress, FileRef, ReportProgress, ReportRef, ReviewRef, Stage
 from core.reporting import ReportContent
 
 
@@ -170,6 +170,12 @@ class Pipeline(Protocol):
 
     async def report_progress(self, ref: ReportRef) -> ReportProgress | None:
         """Return how far a report is; None when it is not known."""
+
+    async def apply_review(self, ref: ReviewRef, *, wait_s: float = 0.0) -> bool:
+        """Start the workflow of a resolution, once; tell whether it was done within `wait_s`.
+
+        Raises Unavailable.
+        """
 
     async def ready(self) -> bool:
         """Tell whether the workflow service answers."""

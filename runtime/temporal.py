@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import logging
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from core.contracts import (
+    APPLY_REVIEW,
     GENERATE_REPORT,
     PROCESS_FILE,
     STATUS_QUERY,
@@ -29,8 +31,11 @@ from core.contracts import (
     ProcessFileInput,
     ReportProgress,
     ReportRef,
+    ReviewRef,
+    ReviewResult,
     Stage,
     report_workflow_id,
+    review_workflow_id,
     workflow_id,
 )
 from core.errors import Unavailable
@@ -211,6 +216,44 @@ class TemporalPipeline:
             # Progress is a courtesy: without it the answer holds what the row knows.
             log.info("report progress unanswered: %s", type(error).__name__)
         return None
+
+    async def apply_review(self, ref: ReviewRef, *, wait_s: float = 0.0) -> bool:
+        """Start the workflow of a resolution; tell whether it was done within `wait_s`."""
+        job_id = review_workflow_id(ref.review_id)
+        try:
+            await self.client.start_workflow(
+                APPLY_REVIEW,
+                ref,
+                id=job_id,
+                task_queue=options.PIPELINE_QUEUE,
+                # One that failed may be tried again by the sweep; a done one finds itself done.
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                priority=Priority(fairness_key=str(ref.organization_id)),
+                search_attributes=TypedSearchAttributes(
+                    [
+                        SearchAttributePair(options.ORGANIZATION_ID, str(ref.organization_id)),
+                        SearchAttributePair(options.STAGE, "queued"),
+                    ]
+                ),
+                static_summary="apply a resolved review",
+                static_details=f"Review `{ref.review_id}` of `{ref.organization_id}`",
+                rpc_timeout=RPC_TIMEOUT,
+            )
+        except WorkflowAlreadyStartedError:
+            return True
+        except (RPCError, RuntimeError) as error:
+            raise Unavailable("Temporal is away; the resolution is applied later") from error
+        if wait_s <= 0:
+            return False
+        handle = self.client.get_workflow_handle(job_id, result_type=ReviewResult)
+        try:
+            async with asyncio.timeout(wait_s):
+                return (await handle.result()).applied
+        except Exception as error:
+            # Whatever it is, the resolution stands and is applied by the workflow or the sweep.
+            log.info("resolution %s not applied yet: %s", ref.review_id, type(error).__name__)
+            return False
 
     async def ready(self) -> bool:
         """Tell whether Temporal answers."""

@@ -30,6 +30,7 @@ from runtime.settings import DatabaseRole, Settings
 from runtime.slots import DeploymentSlots
 from runtime.wiring import make_role_engine, make_scanner, make_storage
 from workflows import options
+from workflows.apply_review import ApplyReview
 from workflows.generate_report import GenerateReport
 from workflows.process_file import ProcessFile
 from workflows.sweep_uploads import SweepUploads
@@ -90,6 +91,7 @@ def _pipeline_activities(
 ) -> tuple[Sequence[Callable[..., Any]], Callable[[], None]]:
     from activities.calculate import CalculatePart
     from activities.parse import ParseFile
+    from activities.review import ApplyReviews
     from activities.scan import ScanFile
     from activities.status import FileStatusKeeper
     from activities.sweep import SweepOrphans
@@ -134,6 +136,7 @@ def _pipeline_activities(
         validate.validate_part,
         validate.collect_activities,
         CalculatePart(engine, storage, EcbRates()).calculate_part,
+        ApplyReviews(engine, storage, EcbRates()).apply_review,
         status.record_progress,
         status.finish_file,
         status.fail_file,
@@ -180,7 +183,7 @@ def _report_activities(
 
 # A workflow's tasks are worked on where its activities are.
 WORKFLOWS: dict[str, Sequence[type]] = {
-    options.PIPELINE_QUEUE: (ProcessFile, SweepUploads),
+    options.PIPELINE_QUEUE: (ProcessFile, ApplyReview, SweepUploads),
     options.REPORTS_QUEUE: (GenerateReport,),
 }
 

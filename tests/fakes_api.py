@@ -10,6 +10,7 @@ from core.contracts import (
     FileRef,
     ReportProgress,
     ReportRef,
+    ReviewRef,
     report_workflow_id,
     workflow_id,
 )
@@ -27,6 +28,8 @@ class FakePipeline:
     retrying: list[PendingAttempt] = field(default_factory=list)
     reports: list[ReportRef] = field(default_factory=list)
     cancelled: list[ReportRef] = field(default_factory=list)
+    reviews: list[ReviewRef] = field(default_factory=list)
+    applies: bool = True
     written: ReportProgress | None = None
     closed: bool = False
 
@@ -61,6 +64,12 @@ class FakePipeline:
 
     async def report_progress(self, ref: ReportRef) -> ReportProgress | None:
         return None if self.away else self.written
+
+    async def apply_review(self, ref: ReviewRef, *, wait_s: float = 0.0) -> bool:
+        if self.away:
+            raise Unavailable
+        self.reviews.append(ref)
+        return self.applies and wait_s > 0
 
     async def ready(self) -> bool:
         return not self.away

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from api import verification
 from api.deps import PagingDep, ReaderDep, ServicesDep, TenantDep
 from api.errors import ApiError
 from api.openapi import documented
@@ -15,12 +16,14 @@ from api.pagination import Binding, choose_sort, next_cursor
 from api.present import emission_detail, emission_item, summary_answer
 from api.routes.files import etag
 from api.schemas.common import Text, pagination
-from api.schemas.emissions import EmissionDetail, EmissionList
+from api.schemas.emissions import EmissionDetail, EmissionList, Verified
 from core.permissions import Operation
 from db.engine import snapshot
 from db.queries import audit
 from db.queries import emissions as queries
 from db.queries.files import history
+from db.queries.reviews import decided_by
+from db.queries.revisions import revisions_of
 
 router = APIRouter(prefix="/v1/emissions", tags=["emissions"])
 
@@ -82,8 +85,20 @@ def get_emission(
     if found is None:
         raise ApiError("not_found")
     response.headers["ETag"] = etag(found.emission.updated_at)
+    scope = (session, who.organization_id)
     return emission_detail(
         found,
-        history=history(session, who.organization_id, found.file.id),
-        events=audit.of_object(session, who.organization_id, "emission", emission_id),
+        history=history(*scope, found.file.id),
+        events=audit.of_object(*scope, "emission", emission_id),
+        revisions=revisions_of(*scope, emission_id),
+        decided_by=decided_by(*scope, found.decision) if found.decision else None,
     )
+
+
+@router.post("/{emission_id}/verify", **documented("verification_failed", operation=Operation.READ))
+def verify_emission(emission_id: UUID, who: ReaderDep, session: TenantDep) -> Verified:
+    """Recompute a figure from what is stored: the same digits, or 409 with the difference."""
+    found = queries.get_explained(session, who.organization_id, emission_id, who.reach)
+    if found is None:
+        raise ApiError("not_found")
+    return verification.verify(found)

@@ -1,30 +1,40 @@
-"""/v1/emissions/reviews: what waits for a person."""
+"""/v1/emissions/reviews: what waits for a person, and how one decides."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from api.deps import PagingDep, ReaderDep, ServicesDep, TenantDep
-from api.openapi import documented
+from api import reviews
+from api.deps import Member, PagingDep, ReaderDep, ServicesDep, TenantDep, requires
+from api.errors import ApiError
+from api.openapi import WITH_BODY, documented
 from api.pagination import Binding, next_cursor
 from api.present import review_item
 from api.schemas.common import Text, pagination
-from api.schemas.emissions import ReviewList
+from api.schemas.reviews import Resolution, Resolved, ReviewItem, ReviewList
 from core.permissions import Operation
 from db.queries import reviews as queries
 
 router = APIRouter(prefix="/v1/emissions/reviews", tags=["reviews"])
 
+ResolverDep = Annotated[Member, Depends(requires(Operation.RESOLVE_REVIEWS))]
+_post = documented(
+    *WITH_BODY, "review_resolved", "factor_unusable", "no_candidate",
+    operation=Operation.RESOLVE_REVIEWS,
+)  # fmt: skip
+_post["responses"] |= {202: {"model": Resolved, "description": "Taken; still being applied"}}
+
 
 def review_filter(
     file_id: Annotated[UUID | None, Query()] = None,
     reason: Annotated[Text | None, Query(description="Reason code")] = None,
+    status: Annotated[Literal["open", "resolved"], Query()] = "open",
 ) -> queries.ReviewFilter:
     """Read the filter of the list."""
-    return queries.ReviewFilter(file_id, reason)
+    return queries.ReviewFilter(file_id, reason, status == "open")
 
 
 @router.get("", **documented("cursor_invalid", operation=Operation.READ))
@@ -47,4 +57,36 @@ def list_reviews(
     return ReviewList(
         reviews=[review_item(review) for review in page.rows],
         pagination=pagination(paging.limit, cursor, total),
+    )
+
+
+@router.get("/{review_id}", **documented(operation=Operation.READ))
+def get_review(review_id: UUID, who: ReaderDep, session: TenantDep) -> ReviewItem:
+    """Return one activity that waits for a person, or how one decided."""
+    found = queries.find_review(session, who.organization_id, review_id, who.reach)
+    if found is None:
+        raise ApiError("not_found")
+    return review_item(found)
+
+
+@router.post("/{review_id}", **_post)
+async def resolve_review(
+    review_id: UUID,
+    body: Resolution,
+    who: ResolverDep,
+    services: ServicesDep,
+    response: Response,
+) -> Resolved:
+    """Decide for all rows of the activity; remembered for later uploads unless said otherwise."""
+    stored = await reviews.resolve(services, who, review_id, body)
+    if not stored.applied:
+        response.status_code = 202
+        response.headers["Location"] = f"/v1/emissions/reviews/{review_id}"
+    return Resolved(
+        review_id=review_id,
+        status=stored.status,
+        emission_factor_id=stored.factor_id,
+        applied=stored.applied,
+        decision_id=stored.memory_id,
+        same_activity_open=stored.others,
     )

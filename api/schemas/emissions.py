@@ -118,12 +118,43 @@ class SourceFile(Answer):
     sha256: str
 
 
+class Revision(Answer):
+    """A figure that the row had before."""
+
+    emission_kg_co2e: float
+    emission_factor_id: UUID | None
+    confidence: float | None
+    scope: int | None
+    scope3_category: int | None
+    calculation_method: str | None
+    calculation: dict[str, Any] | None
+    cause: str = Field(description="`review` or `recalculation`")
+    cause_id: UUID
+    reason: str
+    replaced_at: dt.datetime
+    replaced_by: UUID | None
+    replaced_by_name: str | None
+
+
+class DecidedBy(Answer):
+    """Who decided for the factor, where a person did."""
+
+    by: UUID | None
+    by_name: str | None
+    at: dt.datetime
+    review_id: UUID | None
+    decision_id: UUID | None = Field(description="The remembered decision that was followed")
+    reason: str | None
+
+
 class EmissionDetail(EmissionItem):
     """One figure with the whole way from the uploaded cell to kg CO2e."""
 
     source_file: SourceFile
     factor: FactorDetail | None
     match: MatchDetail | None
+    decided_by: DecidedBy | None = Field(description="null: no person decided")
+    revisions: list[Revision] = Field(description="Earlier figures of this row, newest first")
     calculation: dict[str, Any] | None = Field(
         description="Texts as uploaded, conversion steps, formula with intermediate values, gases"
     )
@@ -131,26 +162,12 @@ class EmissionDetail(EmissionItem):
     audit: list[AuditEntry]
 
 
-class ReviewItem(Answer):
-    """An activity that waits for a person."""
+class Verified(Answer):
+    """What recomputing a figure from what is stored gave."""
 
-    id: UUID
-    file_id: UUID
-    filename: str
-    reason_code: str
-    reason: str
-    rows: int = Field(description="Rows of the upload behind it")
-    kg_co2e_at_risk: float | None = Field(description="null: cannot even be estimated")
-    activity: dict[str, Any]
-    confidence: float
-    emission_factor_id: UUID | None
-    candidates: list[dict[str, Any]]
-    fallbacks: list[dict[str, Any]]
-    created_at: dt.datetime
-
-
-class ReviewList(Answer):
-    """A page of reviews, largest first."""
-
-    reviews: list[ReviewItem]
-    pagination: Pagination
+    emission_id: UUID
+    same: bool
+    stored_kg_co2e: float
+    recomputed_kg_co2e: float
+    formula: str
+    checked: list[str] = Field(description="What was compared")

@@ -225,6 +225,8 @@ EMISSION_DETAIL: dict[str, Any] = EMISSION_ITEM | {
         "candidates": [],
         "fallbacks": [],
     },
+    "decided_by": None,
+    "revisions": [],
     "calculation": {"formula": "1200 litre × 2.57082 kg CO2e/litre = 3084.984 kg CO2e"},
     "history": [],
     "audit": [],
@@ -244,10 +246,52 @@ REVIEWS: dict[str, Any] = {
             "emission_factor_id": None,
             "candidates": [],
             "fallbacks": [],
+            "status": "open",
+            "resolved_at": None,
+            "resolved_by": None,
+            "resolution_reason": None,
+            "applied_at": None,
             "created_at": AT,
         }
     ],
     "pagination": PAGINATION,
+}
+RESOLVED: dict[str, Any] = {
+    "review_id": REVIEW,
+    "status": "chosen",
+    "emission_factor_id": FACTOR,
+    "applied": True,
+    "decision_id": FILE,
+    "same_activity_open": 0,
+}
+REMEMBERED: dict[str, Any] = {
+    "decisions": [
+        {
+            "id": FILE,
+            "activity": {"name": "Heizung Halle 2", "unit": "kWh", "dimension": "energy"},
+            "emission_factor_id": FACTOR,
+            "emission_factor_name": "Gaseous fuels, Natural gas",
+            "reason": "The invoice says natural gas.",
+            "review_id": REVIEW,
+            "decided_at": AT,
+            "decided_by": USER,
+            "decided_by_name": "Ada Example",
+            "used": 3,
+            "last_used_at": AT,
+            "replaced_at": None,
+            "revoked_at": None,
+            "revoked_by": None,
+        }
+    ],
+    "pagination": PAGINATION,
+}
+VERIFIED: dict[str, Any] = {
+    "emission_id": FACTOR,
+    "same": True,
+    "stored_kg_co2e": 3084.984,
+    "recomputed_kg_co2e": 3084.984,
+    "formula": "1200.0 l × 2.57082 = 3084.984 kg CO2e",
+    "checked": ["every step of the calculation, to the last digit"],
 }
 
 REPORT_ITEM: dict[str, Any] = {
@@ -304,6 +348,11 @@ BY_SCHEMA: dict[str, dict[str, Any]] = {
     "EmissionList": EMISSIONS,
     "EmissionDetail": EMISSION_DETAIL,
     "ReviewList": REVIEWS,
+    "ReviewItem": REVIEWS["reviews"][0],
+    "Resolution": {"action": "choose", "emission_factor_id": FACTOR, "reason": "as invoiced"},
+    "Resolved": RESOLVED,
+    "RememberedList": REMEMBERED,
+    "Verified": VERIFIED,
     "ReportAccepted": REPORT_ACCEPTED,
     "ReportList": REPORTS,
     "ReportDetail": REPORT_DETAIL,

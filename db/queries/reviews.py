@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, func, select, text
+from sqlalchemy import Text, and_, cast, func, select, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Session
 
 from core.errors import NotFound
@@ -18,6 +19,7 @@ from core.records import Decision as Matched
 from db.models import Decision, File, Review
 from db.queries import paging
 from db.queries.results import decision_of, query_of
+from db.queries.revisions import full_name
 
 REVIEW: Any = Review
 DECISION: Any = Decision
@@ -159,6 +161,69 @@ def unapplied(session: Session, older_than_s: int, limit: int = 500) -> Sequence
         ),
         {"age": older_than_s, "limit": limit},
     ).all()
+
+
+_SAME = ("key", "year", "unit")  # what may differ between two uploads of one activity
+
+
+def count_same(session: Session, organization_id: UUID, decision: Decision, reach: Reach) -> int:
+    """Count the open reviews of the same activity, whatever its year, in other uploads."""
+    activity = {k: v for k, v in decision.activity.items() if k not in _SAME}
+    same = DECISION.activity.op("-")(cast(list(_SAME), ARRAY(Text))) == cast(activity, JSONB)
+    return (
+        session.scalar(
+            select(func.count())
+            .select_from(REVIEW)
+            .join(DECISION, _same(DECISION, REVIEW.decision_id))
+            .join(FILE, _same(FILE, REVIEW.file_id))
+            .where(
+                *_visible(organization_id, reach),
+                REVIEW.status == "open",
+                DECISION.id != decision.id,
+                same,
+            )
+        )
+        or 0
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ByPerson:
+    """Who decided for a factor, on this very upload or by a remembered decision."""
+
+    by: UUID | None
+    by_name: str | None
+    at: dt.datetime
+    review_id: UUID | None
+    decision_id: UUID | None  # the remembered decision
+    reason: str | None
+
+
+def decided_by(session: Session, organization_id: UUID, decision: Decision) -> ByPerson | None:
+    """Return who decided, where a person did."""
+    row = session.execute(
+        text(
+            "SELECT coalesce(m.decided_by, r.resolved_by) AS by,"
+            " coalesce(m.decided_at, r.resolved_at) AS at,"
+            " coalesce(m.review_id, r.id) AS review_id, m.id AS decision_id,"
+            " coalesce(m.reason, r.resolution_reason) AS reason, u.first_name, u.last_name"
+            " FROM decisions d"
+            " LEFT JOIN remembered_decisions m ON m.organization_id = d.organization_id"
+            "  AND m.id = d.remembered_decision_id"
+            " LEFT JOIN reviews r ON r.organization_id = d.organization_id"
+            "  AND r.decision_id = d.id AND r.status <> 'open' AND d.method = 'review'"
+            " LEFT JOIN users u ON u.id = coalesce(m.decided_by, r.resolved_by)"
+            " WHERE d.organization_id = :organization_id AND d.id = :id"
+            " AND (m.id IS NOT NULL OR r.id IS NOT NULL)"
+        ),
+        {"organization_id": organization_id, "id": decision.id},
+    ).one_or_none()
+    if row is None:
+        return None
+    return ByPerson(
+        row.by, full_name(row.first_name, row.last_name), row.at, row.review_id, row.decision_id,
+        row.reason,
+    )  # fmt: skip
 
 
 def find_review(

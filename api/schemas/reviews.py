@@ -1,0 +1,117 @@
+"""What waits for a person, what one decided, and what is remembered of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from pydantic import Field, model_validator
+
+from api.schemas.common import Answer, Body, Pagination, Text
+
+
+class Action(StrEnum):
+    """What a person may do with a review."""
+
+    ACCEPT = "accept"
+    CHOOSE = "choose"
+    REJECT = "reject"
+
+
+class Resolution(Body):
+    """How a review is resolved, for all rows of its activity."""
+
+    action: Action = Field(
+        description="`accept` the factor in use or, where none is, the first candidate; `choose` "
+        "another; `reject`: no factor fits, its rows get no figure"
+    )
+    emission_factor_id: UUID | None = Field(default=None, description="The factor to `choose`")
+    reason: Text | None = Field(default=None, description="For whoever reads the audit trail")
+    remember: bool = Field(
+        default=True, description="Whether later uploads with the same activity follow it"
+    )
+
+    @model_validator(mode="after")
+    def choosing_names_a_factor(self) -> Resolution:
+        """Require a factor to choose, and none otherwise."""
+        if (self.action is Action.CHOOSE) != (self.emission_factor_id is not None):
+            raise ValueError("emission_factor_id is needed to choose, and only then")
+        return self
+
+
+class ReviewItem(Answer):
+    """An activity that waits for a person, or how one decided."""
+
+    id: UUID
+    file_id: UUID
+    filename: str
+    reason_code: str
+    reason: str
+    rows: int = Field(description="Rows of the upload behind it")
+    kg_co2e_at_risk: float | None = Field(description="null: cannot even be estimated")
+    activity: dict[str, Any]
+    confidence: float
+    emission_factor_id: UUID | None = Field(description="The factor in use, if there is one")
+    candidates: list[dict[str, Any]]
+    fallbacks: list[dict[str, Any]]
+    status: str = Field(description="`open`, `accepted`, `chosen` or `rejected`")
+    resolved_at: dt.datetime | None
+    resolved_by: UUID | None
+    resolution_reason: str | None
+    applied_at: dt.datetime | None = Field(description="When its rows were calculated anew")
+    created_at: dt.datetime
+
+
+class ReviewList(Answer):
+    """A page of reviews, largest first."""
+
+    reviews: list[ReviewItem]
+    pagination: Pagination
+
+
+class Resolved(Answer):
+    """A resolution that was taken."""
+
+    review_id: UUID
+    status: str
+    emission_factor_id: UUID | None
+    applied: bool = Field(description="false: a workflow is still calculating (202)")
+    decision_id: UUID | None = Field(description="The remembered decision")
+    same_activity_open: int = Field(
+        description="Open reviews of the same activity in other uploads; they stay open"
+    )
+
+
+class RememberedItem(Answer):
+    """What the organization decided once, for every later upload."""
+
+    id: UUID
+    activity: dict[str, Any]
+    emission_factor_id: UUID | None = Field(description="null: no factor fits")
+    emission_factor_name: str | None
+    reason: str | None
+    review_id: UUID | None
+    decided_at: dt.datetime
+    decided_by: UUID
+    decided_by_name: str | None
+    used: int = Field(description="Activities of uploads that it decided")
+    last_used_at: dt.datetime | None
+    replaced_at: dt.datetime | None = Field(description="A newer decision counts instead")
+    revoked_at: dt.datetime | None
+    revoked_by: UUID | None
+
+
+class RememberedList(Answer):
+    """A page of remembered decisions, newest first."""
+
+    decisions: list[RememberedItem]
+    pagination: Pagination
+
+
+class Revoked(Answer):
+    """A remembered decision that counts no more."""
+
+    revoked: bool
+    decision_id: UUID
