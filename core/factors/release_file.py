@@ -23,15 +23,31 @@ COLUMNS = (
     "gases", "biogenic", "levels", "search_texts", "source_row", "note",
 )  # fmt: skip
 
+OPTIONAL = ("valid_from_year", "valid_to_year", "source", "licence", "source_year")
 
-def dump_factors(factors: Iterable[EmissionFactor]) -> str:
-    """Write factors as CSV text."""
+
+def dump_factors(factors: Iterable[EmissionFactor], meta: SourceMeta | None = None) -> str:
+    """Write factors as CSV text. Without `meta` they are all taken to be as their release says."""
+    ordered = sorted(factors, key=lambda f: f.source_id)
+    same = _of_release(meta)
+    columns = COLUMNS + tuple(
+        column
+        for column in OPTIONAL
+        if any(getattr(f, column) != same.get(column, getattr(f, column)) for f in ordered)
+    )
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for factor in sorted(factors, key=lambda f: f.source_id):
-        writer.writerow([_cell(factor, column) for column in COLUMNS])
+    writer.writerow(columns)
+    for factor in ordered:
+        writer.writerow([_cell(factor, column) for column in columns])
     return out.getvalue()
+
+
+def _of_release(meta: SourceMeta | None) -> dict[str, object]:
+    years: dict[str, object] = {"valid_from_year": None, "valid_to_year": None}
+    if meta is None:
+        return years
+    return years | {"source": meta.citation, "licence": meta.licence, "source_year": meta.year}
 
 
 def load_factors(text: str, meta: SourceMeta) -> tuple[EmissionFactor, ...]:
@@ -41,11 +57,11 @@ def load_factors(text: str, meta: SourceMeta) -> tuple[EmissionFactor, ...]:
 
 def dump_sources(metas: Iterable[SourceMeta]) -> str:
     """Write the metadata of releases as TOML text, sorted by release."""
-    parts = ["# Written by python -m runtime.factors_cli; one table a release.\n"]
+    parts = ["# Written by python -m runtime factors import --out; one table a release.\n"]
     for meta in sorted(metas, key=lambda m: m.release):
         parts.append(f"\n[{json.dumps(meta.release)}]\n")
         for key, value in asdict(meta).items():
-            if key != "release":
+            if key != "release" and not (key == "supersedes" and not value):
                 parts.append(f"{key} = {json.dumps(value, ensure_ascii=False)}\n")
     return "".join(parts)
 
@@ -85,7 +101,7 @@ def _gas(text: str) -> GasPart:
 
 def _factor(row: dict[str, str], meta: SourceMeta) -> EmissionFactor:
     def integer(column: str) -> int | None:
-        return int(row[column]) if row[column] else None
+        return int(row[column]) if row.get(column) else None
 
     return EmissionFactor(
         id=factor_id(meta.release, row["source_id"]),
@@ -101,9 +117,9 @@ def _factor(row: dict[str, str], meta: SourceMeta) -> EmissionFactor:
         scope3_category=integer("scope3_category"),
         activity_kind=row["activity_kind"],
         data_year=int(row["data_year"]),
-        source_year=meta.year,
-        source=meta.citation,
-        licence=meta.licence,
+        source_year=integer("source_year") or meta.year,
+        source=row.get("source") or meta.citation,
+        licence=row.get("licence") or meta.licence,
         basis=Basis(row["basis"]) if row["basis"] else None,
         currency=row["currency"] or None,
         price_year=integer("price_year"),
@@ -114,4 +130,6 @@ def _factor(row: dict[str, str], meta: SourceMeta) -> EmissionFactor:
         search_texts=tuple(json.loads(row["search_texts"])) if row["search_texts"] else (),
         source_row=row["source_row"],
         note=row["note"],
+        valid_from_year=integer("valid_from_year"),
+        valid_to_year=integer("valid_to_year"),
     )

@@ -1,24 +1,29 @@
-"""UK government conversion factors (DESNZ), the flat file.
+"""UK government conversion factors (DESNZ), the flat file: the workbook, or the same rows as CSV.
 
-Sheet "Factors by Category", header in row 6: ID, Scope, Level 1-4, Column Text, UOM, GHG/Unit,
-value; the data end with an END row. A `kg CO2e` row is a factor and the `kg CO2e of <gas> per unit`
-rows beside it are its gas parts; a blank value means "not available", which is not zero.
+Sheet "Factors by Category" (other sheets are somebody's own), header in row 6: ID, Scope, Level
+1-4, Column Text, UOM, GHG/Unit, value; the data end with an END row. A `kg CO2e` row is a factor
+and the `kg CO2e of <gas> per unit` rows beside it are its gas parts; a blank value means "not
+available", which is not zero.
 """
 
 from __future__ import annotations
 
+import csv
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
+from io import BytesIO, StringIO
 
 from core.factors.importers.desnz_kinds import describe, region_of
 from core.factors.importers.result import (
+    Fault,
+    FaultyFile,
     ImportResult,
     Skipped,
     SourceMeta,
+    decimal_number,
     factor_id,
     number,
     refuse,
@@ -30,6 +35,7 @@ from core.units import unit
 
 SHEET = "Factors by Category"
 _COLUMNS = ("ID", "Scope", "Level 1", "Level 2", "Level 3", "Level 4", "Column Text", "UOM")
+_VALUE = "GHG Conversion Factor"
 _TOTAL = "kg CO2e"
 _GAS = re.compile(r"kg CO2e of (\w+) per unit")
 _OUTSIDE = "Outside of Scopes"
@@ -74,7 +80,7 @@ def read(content: bytes, *, file_name: str, retrieved_on: str) -> ImportResult:
 
     Raises core.errors.FileRejected when the workbook is not such a file.
     """
-    rows, year, version = _read_rows(content)
+    rows, year, version, notices = _read_rows(content)
     meta = SourceMeta(
         release=f"desnz-{year}",
         publisher="UK Department for Energy Security and Net Zero (DESNZ)",
@@ -91,7 +97,7 @@ def read(content: bytes, *, file_name: str, retrieved_on: str) -> ImportResult:
         note="Gas parts are in kg CO2e, as published. Blank values are left out, never zero.",
     )
     factors, skipped = build(rows, meta)
-    return ImportResult(meta, factors, skipped)
+    return ImportResult(meta, factors, skipped, notices)
 
 
 def build(
@@ -153,7 +159,32 @@ def _factor(row: _Row, gases: list[GasPart], meta: SourceMeta) -> EmissionFactor
     )
 
 
-def _read_rows(content: bytes) -> tuple[list[_Row], int, str]:
+def _read_rows(content: bytes) -> tuple[list[_Row], int, str, tuple[str, ...]]:
+    """Return rows, year, version ("" where not stated) and notices."""
+    workbook = content[:2] == b"PK"  # every XLSX is a zip archive
+    table, version = _workbook(content) if workbook else (_csv_table(content), "")
+    header = next((i for i, r in enumerate(table[:20]) if r and tidy(r[0]) == "ID"), None)
+    if header is None or tuple(tidy(c) for c in table[header][:8]) != _COLUMNS:
+        raise refuse("DESNZ flat", "the header row ID, Scope, Level 1 … is missing")
+    value_heading = tidy(table[header][9]) if len(table[header]) > 9 else ""
+    year = re.search(r"Factor (20\d\d)$", value_heading)
+    if not year:
+        raise refuse("DESNZ flat", "the value column does not name its year")
+    values = [row[9] for row in table[header + 1 :] if len(row) > 9]
+    comma = not workbook and any("," in str(value) for value in values)
+    rows, ended = _rows(table, header + 1, workbook, comma)
+    if workbook and not ended:
+        raise refuse("DESNZ flat", "the END row is missing: the file is cut")
+    if not rows:
+        raise refuse("DESNZ flat", "it has no rows below its header")
+    doubled = [key for key, count in Counter(row.id for row in rows).items() if count > 1]
+    if doubled:
+        raise refuse("DESNZ flat", f"{len(doubled)} ids occur twice")
+    notices = () if ended else ("There is no END row; make sure that the file is complete.",)
+    return rows, int(year.group(1)), version, notices
+
+
+def _workbook(content: bytes) -> tuple[list[tuple[object, ...]], str]:
     # openpyxl is a workbook reader and not I/O of ours: it is given bytes.
     import warnings
 
@@ -167,34 +198,53 @@ def _read_rows(content: bytes) -> tuple[list[_Row], int, str]:
             raise refuse("DESNZ flat", "it is not an XLSX workbook") from error
         if SHEET not in book.sheetnames:
             raise refuse("DESNZ flat", f'there is no sheet "{SHEET}"')
-        table = list(book[SHEET].iter_rows(values_only=True))
+        table: list[tuple[object, ...]] = list(book[SHEET].iter_rows(values_only=True))
         front = _front_page(book["Front page"]) if "Front page" in book.sheetnames else ""
-    header = next((i for i, r in enumerate(table[:20]) if tidy(r[0]) == "ID"), None)
-    if header is None or tuple(tidy(c) for c in table[header][:8]) != _COLUMNS:
-        raise refuse("DESNZ flat", "the header row ID, Scope, Level 1 … is missing")
-    year = re.search(r"Factor (20\d\d)$", tidy(table[header][9]))
-    if not year:
-        raise refuse("DESNZ flat", "the value column does not name its year")
-    rows = list(_rows(table, header + 1))
-    doubled = [key for key, count in Counter(row.id for row in rows).items() if count > 1]
-    if doubled:
-        raise refuse("DESNZ flat", f"{len(doubled)} ids occur twice")
-    return rows, int(year.group(1)), front
+    return table, front
 
 
-def _rows(table: Sequence[Sequence[object]], start: int) -> Iterable[_Row]:
+def _csv_table(content: bytes) -> list[tuple[object, ...]]:
+    """Read the CSV form, `;` or `,` between the columns; a line is a row of the table."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("cp1252", errors="replace")  # what spreadsheet programs save
+    header = next((line for line in text.splitlines() if line.lstrip('"').startswith("ID")), "")
+    delimiter = ";" if header.count(";") > header.count(",") else ","
+    try:
+        return [tuple(row) for row in csv.reader(StringIO(text), delimiter=delimiter)]
+    except csv.Error as error:
+        raise refuse("DESNZ flat", "it is neither an XLSX workbook nor a CSV") from error
+
+
+def _rows(
+    table: Sequence[Sequence[object]], start: int, workbook: bool, comma: bool
+) -> tuple[list[_Row], bool]:
+    """Return the rows up to END, and whether there was an END."""
+    rows: list[_Row] = []
+    faults: list[Fault] = []
+    ended = False
     for index in range(start, len(table)):
-        cells = table[index]
-        if "END" in (tidy(cells[0]), tidy(cells[1])):
-            return
+        cells = (*table[index], *(None,) * (10 - len(table[index])))
+        if ended := "END" in (tidy(cells[0]), tidy(cells[1])):
+            break
         if not tidy(cells[0]):
             continue
         levels = tuple(tidy(cell) for cell in cells[2:7])
-        yield _Row(
-            index + 1, tidy(cells[0]), tidy(cells[1]), levels, tidy(cells[7]), tidy(cells[8]),
-            number(cells[9]),
+        value = number(cells[9]) if workbook else decimal_number(tidy(cells[9]), comma=comma)
+        if value is None and tidy(cells[9]):
+            faults.append(Fault(index + 1, _VALUE, "is not a number; leave it blank or correct it"))
+        if not re.fullmatch(r"Scope [123]|Outside of Scopes", tidy(cells[1])):
+            faults.append(Fault(index + 1, "Scope", "is none of Scope 1, 2, 3, Outside of Scopes"))
+        rows.append(
+            _Row(
+                index + 1, tidy(cells[0]), tidy(cells[1]), levels, tidy(cells[7]), tidy(cells[8]),
+                value,
+            )
         )  # fmt: skip
-    raise refuse("DESNZ flat", "the END row is missing: the file is cut")
+    if faults:
+        raise FaultyFile(faults)
+    return rows, ended
 
 
 def _front_page(sheet: object) -> str:
