@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from core.errors import TonnageError
+from runtime import factors_cli
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,6 +48,8 @@ def parser() -> argparse.ArgumentParser:
     worker.set_defaults(run=run_worker)
     migrate = commands.add_parser("migrate", help="bring the database to the newest schema")
     migrate.set_defaults(run=run_migrate)
+    factors = commands.add_parser("factors", help="import and list emission factor releases")
+    factors_cli.add_commands(factors)
     replay = commands.add_parser("replay", help="run the workflow code over recorded histories")
     replay.add_argument("history", type=Path, nargs="+", help="JSON of `temporal workflow show`")
     replay.set_defaults(run=run_replay)

@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import Engine
 
 from activities.deciding import Matcher
-from core.factors.library import load_release, releases
+from core.factors.library import DEFAULT_RELEASES, load_release
 from core.matching.candidates import LibraryIndex
 from core.matching.matcher import OfflineMatcher
 from core.matching.remembered import Remembered
@@ -42,11 +42,11 @@ class LibraryMatchers:
         self.embedder = OnnxEmbedder(threads=self.settings.embedder_threads)
 
     def warm_up(self) -> None:
-        """Index the shipped releases before the first file asks for them.
+        """Index the default releases before the first file asks for them.
 
         What is kept is the embeddings on disk, whatever releases an organization pins.
         """
-        spend = [f for name in releases() for f in load_release(name).factors]
+        spend = [f for name in DEFAULT_RELEASES for f in load_release(name).factors]
         with self._lock:
             self.build(spend)
 

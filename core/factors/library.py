@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -20,19 +21,48 @@ class Release:
     factors: tuple[EmissionFactor, ...]
 
 
+# What an organization uses until it pins something else.
+DEFAULT_RELEASES = ("desnz-2025", "epa-hub-2025", "epa-supply-chain-1.3")
+
+
 def releases() -> list[str]:
     """Return the names of the shipped releases, sorted."""
     return sorted(_sources())
 
 
-@cache
-def load_release(name: str) -> Release:
-    """Read a shipped release. Raises core.errors.NotFound for an unknown name."""
+def releases_in_order() -> list[str]:
+    """Return the names of the shipped releases, each after the one that it supersedes."""
+    ordered: list[str] = []
+    for name in releases():
+        chain = [name]
+        while (before := _sources()[chain[-1]].supersedes) and before not in ordered:
+            chain.append(before)
+        ordered += [link for link in reversed(chain) if link not in ordered]
+    return ordered
+
+
+def source_of(name: str) -> SourceMeta:
+    """Return where a shipped release comes from. Raises core.errors.NotFound."""
     meta = _sources().get(name)
     if meta is None:
         raise NotFound(f"there is no shipped factor release {name}")
-    text = (resources.files("core.factors") / "data" / f"{name}.csv").read_text("utf-8")
-    return Release(meta, load_factors(text, meta))
+    return meta
+
+
+def shipped_digest(name: str) -> str:
+    """Return the sha256 of a shipped release's table: what may never change under its name."""
+    return hashlib.sha256(_table(name).encode()).hexdigest()
+
+
+@cache
+def load_release(name: str) -> Release:
+    """Read a shipped release. Raises core.errors.NotFound for an unknown name."""
+    meta = source_of(name)
+    return Release(meta, load_factors(_table(name), meta))
+
+
+def _table(name: str) -> str:
+    return (resources.files("core.factors") / "data" / f"{name}.csv").read_text("utf-8")
 
 
 @cache

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import numpy as np
+from numpy.typing import NDArray
 from psycopg.types.json import Jsonb
 from sqlalchemy import Row, text
 from sqlmodel import Session
@@ -47,32 +50,72 @@ COLUMNS = (
 NAMES = ", ".join(name for name, _ in COLUMNS)
 
 
-def release_digest(session: Session, name: str) -> str | None:
-    """Return the content digest of a loaded release, or None."""
-    return session.execute(
-        text("SELECT sha256 FROM factor_releases WHERE name = :name"), {"name": name}
-    ).scalar_one_or_none()
+RELEASE_COLUMNS = (
+    "name", "publisher", "title", "version", "source_year", "data_year", "licence", "share_alike",
+    "url", "retrieved_on", "sha256", "file_name", "file_sha256", "gwp_set", "note", "supersedes",
+    "factor_count",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRelease:
+    """What tells whether a release may be imported: its content, and its place in the chain."""
+
+    name: str
+    sha256: str
+    supersedes: str | None
+    superseded_by: str | None
+
+
+def find_release(session: Session, name: str) -> KnownRelease | None:
+    """Return a loaded release, or None."""
+    row = session.execute(
+        text(
+            "SELECT r.name, r.sha256, r.supersedes, s.name AS superseded_by"
+            " FROM factor_releases r LEFT JOIN factor_releases s ON s.supersedes = r.name"
+            " WHERE r.name = :name"
+        ),
+        {"name": name},
+    ).one_or_none()
+    return None if row is None else KnownRelease(*row)
+
+
+def list_releases(session: Session) -> list[dict[str, Any]]:
+    """Return every loaded release: its columns, `created_at` and `superseded_by`, by name."""
+    names = ", ".join(f"r.{column}" for column in RELEASE_COLUMNS)
+    rows = session.execute(
+        text(
+            f"SELECT {names}, r.created_at, s.name AS superseded_by FROM factor_releases r"
+            " LEFT JOIN factor_releases s ON s.supersedes = r.name ORDER BY r.name"
+        )
+    )
+    return [dict(row._mapping) for row in rows]
+
+
+def link_release(session: Session, name: str, supersedes: str) -> None:
+    """Tell what a loaded release supersedes, when it was not told at loading; as platform."""
+    session.execute(
+        text(
+            "UPDATE factor_releases SET supersedes = :supersedes"
+            " WHERE name = :name AND supersedes IS NULL"
+        ),
+        {"name": name, "supersedes": supersedes},
+    )
 
 
 def insert_release(
     session: Session,
     release: Mapping[str, Any],
     factors: Iterable[EmissionFactor],
-    vectors: Mapping[UUID, Sequence[float]],
+    vectors: Mapping[UUID, NDArray[np.float32]],
 ) -> None:
     """Insert a release with all its factors; as platform. Releases are immutable: no update.
 
-    `release` has the columns of factor_releases, `vectors` the embedding of each factor by id.
+    `release` has RELEASE_COLUMNS, `vectors` the embedding of each factor by id.
     """
-    session.execute(
-        text(
-            "INSERT INTO factor_releases (name, publisher, title, version, source_year, licence,"
-            " url, retrieved_on, sha256, gwp_set, supersedes, factor_count) VALUES (:name,"
-            " :publisher, :title, :version, :source_year, :licence, :url, :retrieved_on, :sha256,"
-            " :gwp_set, :supersedes, :factor_count)"
-        ),
-        release,
-    )
+    columns = ", ".join(RELEASE_COLUMNS)
+    values = ", ".join(f":{column}" for column in RELEASE_COLUMNS)
+    session.execute(text(f"INSERT INTO factor_releases ({columns}) VALUES ({values})"), release)
     rows = ((*factor_row(f), vector_text(vectors.get(f.id))) for f in factors)
     copy_to_temporary(session, "loading", (*COLUMNS, ("embedding", "vector(384)")), rows)
     session.execute(
@@ -177,6 +220,9 @@ def factor_of(row: Row[Any]) -> EmissionFactor:
     )
 
 
-def vector_text(vector: Sequence[float] | None) -> str | None:
+def vector_text(vector: NDArray[np.float32] | None) -> str | None:
     """Return a vector in pgvector's text form."""
-    return None if vector is None else f"[{','.join(f'{x:.7g}' for x in vector)}]"
+    if vector is None:
+        return None
+    # six digits after the point: coordinates of unit vectors, kept to half precision anyway
+    return str(np.round(vector.astype(np.float64), 6).tolist())

@@ -2,7 +2,9 @@
 
 Embedding 27,000 texts takes a minute on two cores; reading them takes a tenth of a second. The file
 is derived: `python -m runtime.adapters.library_vectors` writes it from the shipped tables and the
-shipped model, a test compares a sample. Half precision: a coordinate differs by at most 0.0005.
+shipped model (delete it first to embed everything anew); a test compares a sample. Half precision:
+a coordinate differs by at most 0.0005. Only the releases that every organization starts with are
+in it: of an older edition a few dozen texts differ, which are embedded in a moment.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.factors.library import load_release, releases
+from core.factors.library import DEFAULT_RELEASES, load_release
 from core.matching.spend import entry_texts
 from core.records import Dimension, EmissionFactor
 
@@ -36,9 +38,9 @@ def describing_text(factor: EmissionFactor) -> str:
 
 
 def library_texts() -> list[str]:
-    """Return every text of the shipped releases that is ever embedded, sorted."""
+    """Return every text of the default releases that is ever embedded, sorted."""
     texts: set[str] = set()
-    for name in releases():
+    for name in DEFAULT_RELEASES:
         for factor in load_release(name).factors:
             texts.add(describing_text(factor))
             if factor.dimension is Dimension.MONEY:
@@ -66,14 +68,22 @@ def look_up(model: str, texts: Sequence[str]) -> tuple[NDArray[np.bool_], NDArra
 
 
 def write(path: Path = FILE) -> int:
-    """Embed the shipped texts and write the file; return how many there are."""
+    """Write the file; return how many texts there are.
+
+    Vectors that it holds already are taken over: another model has other keys.
+    """
     from runtime.adapters.embedder_onnx import OnnxEmbedder
 
     embedder = OnnxEmbedder()
     texts = library_texts()
     keys = np.array([text_key(embedder.name, text) for text in texts], dtype=np.uint64)
+    known, kept = look_up(embedder.name, texts)
+    vectors = np.zeros((len(texts), embedder.dimensions), dtype=np.float16)
+    vectors[known] = kept
+    rest = [text for text, here in zip(texts, known, strict=True) if not here]
+    if rest:
+        vectors[~known] = embedder.embed(rest)
     order = np.argsort(keys)
-    vectors = embedder.embed(texts).astype(np.float16)
     np.savez(path, keys=keys[order], vectors=vectors[order])
     return len(texts)
 

@@ -48,7 +48,7 @@ from core.records import (
 )
 from db.queries import library
 from runtime.parse_child import run_parse
-from runtime.seed import release_row
+from runtime.factor_releases import new_release, release_row
 from tests.factories import Uploader
 
 CSV = b"""activity,quantity,unit,country,year
@@ -109,7 +109,8 @@ class Stages:
             for name, source_ids in wanted:
                 release = load_release(name)
                 few = [f for f in release.factors if f.source_id in source_ids]
-                library.insert_release(session, release_row(release), few, {})
+                row = release_row(new_release(release.meta, few))
+                library.insert_release(session, row, few, {})
                 factors += few
             session.commit()
         self.run, self.uploader = run, uploader

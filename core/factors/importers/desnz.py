@@ -35,10 +35,16 @@ from core.units import unit
 
 SHEET = "Factors by Category"
 _COLUMNS = ("ID", "Scope", "Level 1", "Level 2", "Level 3", "Level 4", "Column Text", "UOM")
+_FRONT = "Front page"
+_RESAVED = (
+    "The workbook has sheets that the publisher's has not: somebody saved it again. They are not "
+    "read."
+)
 _VALUE = "GHG Conversion Factor"
 _TOTAL = "kg CO2e"
 _GAS = re.compile(r"kg CO2e of (\w+) per unit")
 _OUTSIDE = "Outside of Scopes"
+_NOTE = "Gas parts are in kg CO2e, as published. Blank values are left out, never zero."
 _BLANK = "blank value: not available, which is not zero"
 _UNITS: dict[str, tuple[str, Basis | None]] = {
     "tonnes": ("t", None),
@@ -94,7 +100,7 @@ def read(content: bytes, *, file_name: str, retrieved_on: str) -> ImportResult:
         file_name=file_name,
         file_sha256=sha256_hex(content),
         gwp_set="AR5",
-        note="Gas parts are in kg CO2e, as published. Blank values are left out, never zero.",
+        note=" ".join((_NOTE, *notices)),
     )
     factors, skipped = build(rows, meta)
     return ImportResult(meta, factors, skipped, notices)
@@ -162,7 +168,8 @@ def _factor(row: _Row, gases: list[GasPart], meta: SourceMeta) -> EmissionFactor
 def _read_rows(content: bytes) -> tuple[list[_Row], int, str, tuple[str, ...]]:
     """Return rows, year, version ("" where not stated) and notices."""
     workbook = content[:2] == b"PK"  # every XLSX is a zip archive
-    table, version = _workbook(content) if workbook else (_csv_table(content), "")
+    notices: list[str] = []
+    table, version = _workbook(content, notices) if workbook else (_csv_table(content), "")
     header = next((i for i, r in enumerate(table[:20]) if r and tidy(r[0]) == "ID"), None)
     if header is None or tuple(tidy(c) for c in table[header][:8]) != _COLUMNS:
         raise refuse("DESNZ flat", "the header row ID, Scope, Level 1 … is missing")
@@ -180,11 +187,12 @@ def _read_rows(content: bytes) -> tuple[list[_Row], int, str, tuple[str, ...]]:
     doubled = [key for key, count in Counter(row.id for row in rows).items() if count > 1]
     if doubled:
         raise refuse("DESNZ flat", f"{len(doubled)} ids occur twice")
-    notices = () if ended else ("There is no END row; make sure that the file is complete.",)
-    return rows, int(year.group(1)), version, notices
+    if not ended:
+        notices.append("There is no END row; make sure that the file is complete.")
+    return rows, int(year.group(1)), version, tuple(notices)
 
 
-def _workbook(content: bytes) -> tuple[list[tuple[object, ...]], str]:
+def _workbook(content: bytes, notices: list[str]) -> tuple[list[tuple[object, ...]], str]:
     # openpyxl is a workbook reader and not I/O of ours: it is given bytes.
     import warnings
 
@@ -198,8 +206,10 @@ def _workbook(content: bytes) -> tuple[list[tuple[object, ...]], str]:
             raise refuse("DESNZ flat", "it is not an XLSX workbook") from error
         if SHEET not in book.sheetnames:
             raise refuse("DESNZ flat", f'there is no sheet "{SHEET}"')
+        if not {*book.sheetnames} <= {SHEET, _FRONT}:
+            notices.append(_RESAVED)
         table: list[tuple[object, ...]] = list(book[SHEET].iter_rows(values_only=True))
-        front = _front_page(book["Front page"]) if "Front page" in book.sheetnames else ""
+        front = _front_page(book[_FRONT]) if _FRONT in book.sheetnames else ""
     return table, front
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,14 @@ import pytest
 from core.errors import FileRejected, NotFound
 from core.factors.importers import desnz, epa_hub, gwp, supply_chain
 from core.factors.importers.result import factor_id
-from core.factors.library import load_release, releases
+from core.factors.library import (
+    DEFAULT_RELEASES,
+    load_release,
+    releases,
+    releases_in_order,
+    source_of,
+)
+from core.factors.licences import is_share_alike, may_ship
 from core.factors.release_file import dump_factors
 from core.records import Basis, Dimension, EmissionFactor
 from runtime.factors_cli import DATA, main
@@ -26,8 +34,36 @@ def factor(release: str, source_id: str) -> EmissionFactor:
     return found
 
 
-def test_three_releases_are_shipped() -> None:
-    assert releases() == ["desnz-2025", "epa-hub-2025", "epa-supply-chain-1.3"]
+def test_four_releases_are_shipped_and_the_newest_of_each_is_used_by_default() -> None:
+    assert releases() == ["desnz-2024", "desnz-2025", "epa-hub-2025", "epa-supply-chain-1.3"]
+    superseded = {source_of(name).supersedes for name in releases()}
+    assert sorted(DEFAULT_RELEASES) == sorted(set(releases()) - superseded)
+
+
+def test_a_release_comes_after_the_one_that_it_supersedes() -> None:
+    order = releases_in_order()
+    assert sorted(order) == releases()
+    assert order.index("desnz-2024") < order.index("desnz-2025")
+
+
+def test_only_public_domain_ogl_and_cc0_figures_are_shipped() -> None:
+    for name in releases():
+        assert may_ship(source_of(name).licence)
+        assert {f.licence for f in load_release(name).factors} == {source_of(name).licence}
+
+
+@pytest.mark.parametrize(
+    "licence",
+    ["CC BY-SA 4.0", "cc-by-sa-4.0", "ODbL 1.0", "Creative Commons Attribution-ShareAlike 4.0"],
+)
+def test_a_share_alike_licence_is_known_and_never_ships(licence: str) -> None:
+    assert is_share_alike(licence)
+    assert not may_ship(licence)
+
+
+def test_a_licence_that_nobody_checked_does_not_ship() -> None:
+    assert not may_ship("CC BY 4.0")
+    assert not may_ship("all rights reserved")
 
 
 def test_an_unknown_release_is_not_found() -> None:
@@ -87,6 +123,21 @@ def test_what_is_outside_of_the_scopes_is_biogenic_and_in_no_scope() -> None:
     assert all(f.scope is None and f.activity_kind == "biogenic_co2" for f in biogenic)
 
 
+# Figures as printed in the DESNZ 2024 flat file.
+@pytest.mark.parametrize(
+    ("source_id", "value", "unit"),
+    [
+        ("7_400_4000_5_1", 0.20705, "kWh"),  # UK grid electricity
+        ("1_100_1004_6_1", 0.1829, "kWh"),  # natural gas, gross CV
+        ("1_101_1011_8_1", 2.51279, "l"),  # diesel, average biofuel blend
+    ],
+)
+def test_the_year_before_keeps_its_own_figures(source_id: str, value: float, unit: str) -> None:
+    found = factor("desnz-2024", source_id)
+    assert (found.value_per_unit, found.unit, found.data_year) == (value, unit, 2024)
+    assert "sheets that the publisher's has not" in source_of("desnz-2024").note
+
+
 # kg: from the hub's printed gases by hand, with CH4 28 and N2O 265
 @pytest.mark.parametrize(
     ("source_id", "kg", "unit"),
@@ -138,17 +189,19 @@ def test_ids_depend_on_release_and_source_id_alone() -> None:
     assert found.id == factor_id("desnz-2025", "7_400_4000_5_1")
     assert found.id != factor_id("desnz-2024", "7_400_4000_5_1")
     every = [f.id for name in releases() for f in load_release(name).factors]
-    assert len(every) == len(set(every)) == 2672 + 436 + 1016
+    assert len(every) == len(set(every)) == 2 * 2672 + 436 + 1016
 
 
 @needs_files
 def test_importing_again_gives_the_shipped_bytes() -> None:
     uk, us = PUBLISHED / "uk_desnz", PUBLISHED / "us_epa"
     name = "ghg-conversion-factors-2025-flat-format.xlsx"
+    before = "ghg-conversion-factors-2024-flat-format.xlsx"
     hub = "ghg-emission-factors-hub-2025.xlsx"
     chain = "SupplyChainGHGEmissionFactors_v1.3.0_NAICS_CO2e_USD2022.csv"
     results = [
         desnz.read((uk / name).read_bytes(), file_name=name, retrieved_on=RETRIEVED),
+        desnz.read((uk / before).read_bytes(), file_name=before, retrieved_on=RETRIEVED),
         epa_hub.read((us / hub).read_bytes(), file_name=hub, retrieved_on=RETRIEVED),
         supply_chain.read(
             (us / chain).read_bytes(), (us / "naics-2017-index.xlsx").read_bytes(),
@@ -158,7 +211,8 @@ def test_importing_again_gives_the_shipped_bytes() -> None:
     for result in results:
         shipped = (DATA / f"{result.meta.release}.csv").read_text("utf-8")
         assert dump_factors(result.factors) == shipped
-        assert load_release(result.meta.release).meta == result.meta
+        told = {"desnz-2025": "desnz-2024"}.get(result.meta.release, "")  # --supersedes
+        assert source_of(result.meta.release) == replace(result.meta, supersedes=told)
         assert load_release(result.meta.release).factors == tuple(
             sorted(result.factors, key=lambda f: f.source_id)
         )
