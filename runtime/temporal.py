@@ -249,7 +249,8 @@ class TemporalPipeline:
         handle = self.client.get_workflow_handle(job_id, result_type=ReviewResult)
         try:
             async with asyncio.timeout(wait_s):
-                return (await handle.result()).applied
+                result: ReviewResult = await handle.result()
+                return result.applied
         except Exception as error:
             # Whatever it is, the resolution stands and is applied by the workflow or the sweep.
             log.info("resolution %s not applied yet: %s", ref.review_id, type(error).__name__)

@@ -353,6 +353,7 @@ BY_SCHEMA: dict[str, dict[str, Any]] = {
     "Resolved": RESOLVED,
     "RememberedList": REMEMBERED,
     "Verified": VERIFIED,
+    "Revoked": {"revoked": True, "decision_id": FILE},
     "ReportAccepted": REPORT_ACCEPTED,
     "ReportList": REPORTS,
     "ReportDetail": REPORT_DETAIL,

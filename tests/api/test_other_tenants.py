@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-PATHS_WITH_AN_ID = {
-    "/v1/files/{file_id}": "file",
-    "/v1/files/{file_id}/status": "file",
-    "/v1/files/{file_id}/events": "file",
-    "/v1/files/{file_id}/issues": "file",
-    "/v1/emissions/{emission_id}": "emission",
-    "/v1/emissions/reports/{report_id}": "report",
+from db.models import RememberedDecision
+
+# (method, path) → whose id stands last in it. Organizations in paths are the caller's own unless
+# nothing else has an id.
+OPERATIONS = {
+    ("get", "/v1/files/{file_id}"): "file",
+    ("get", "/v1/files/{file_id}/status"): "file",
+    ("get", "/v1/files/{file_id}/events"): "file",
+    ("get", "/v1/files/{file_id}/issues"): "file",
+    ("get", "/v1/emissions/{emission_id}"): "emission",
+    ("post", "/v1/emissions/{emission_id}/verify"): "emission",
+    ("get", "/v1/emissions/reviews/{review_id}"): "review",
+    ("post", "/v1/emissions/reviews/{review_id}"): "review",
+    ("get", "/v1/emissions/reports/{report_id}"): "report",
+    ("delete", "/v1/emissions/reports/{report_id}"): "report",
+    ("get", "/v1/organizations/{organization_id}/decisions"): "organization",
+    ("delete", "/v1/organizations/{organization_id}/decisions/{decision_id}"): "remembered",
 }
+BODIES = {"/v1/emissions/reviews/{review_id}": {"action": "reject"}}
+
+
+def url_of(path: str, row_id: UUID, own: UUID) -> str:
+    """Fill the last id of a path with `row_id`, an organization before it with `own`."""
+    *before, last = re.findall(r"\{\w+\}", path)
+    for name in before:
+        path = path.replace(name, str(own))
+    return path.replace(last, str(row_id))
 
 
 @pytest.fixture
@@ -23,7 +43,13 @@ def theirs(world, beta) -> dict[str, UUID]:
     project = world.project(beta.id, "Theirs")
     file_id = world.file(beta.id, beta.email, project_id=project, sha256="f" * 64)
     decision = world.decision(beta.id, file_id, "k")
+    remembered = world.add(
+        RememberedDecision, organization_id=beta.id, memory_key="k", activity={"name": "x"},
+        decided_by=world.user_id(beta.email),
+    )  # fmt: skip
     return {
+        "organization": beta.id,
+        "remembered": remembered,
         "project": project,
         "file": file_id,
         "emission": world.emission(beta.id, file_id, 2),
@@ -35,16 +61,16 @@ def theirs(world, beta) -> dict[str, UUID]:
 
 def test_the_table_names_every_operation_with_an_id_in_its_path(client) -> None:
     paths = client.get("/openapi.json").json()["paths"]
-    assert {path for path in paths if "{" in path} == set(PATHS_WITH_AN_ID)
+    found = {(method, path) for path in paths if "{" in path for method in paths[path]}
+    assert found == set(OPERATIONS)
 
 
-@pytest.mark.parametrize("path", PATHS_WITH_AN_ID)
-def test_anothers_id_and_an_unknown_id_look_the_same(client, alpha, theirs, path) -> None:
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_anothers_id_and_an_unknown_id_look_the_same(client, alpha, theirs, method, path) -> None:
     bodies = []
-    for row_id in (theirs[PATHS_WITH_AN_ID[path]], uuid4()):
-        name = path[path.index("{") + 1 : path.index("}")]
-        url = path.replace(f"{{{name}}}", str(row_id))
-        answer = client.get(url, headers=alpha.headers)
+    for row_id in (theirs[OPERATIONS[method, path]], uuid4()):
+        url = url_of(path, row_id, alpha.id)
+        answer = client.request(method, url, headers=alpha.headers, json=BODIES.get(path))
         assert answer.status_code == 404, answer.text
         body: dict[str, Any] = answer.json()
         bodies.append({k: v for k, v in body.items() if k not in ("request_id", "instance")})
@@ -65,9 +91,7 @@ def test_lists_show_nothing_of_another_organization(client, alpha, theirs) -> No
 
 
 def test_the_owner_does_see_all_of_it(client, beta, theirs) -> None:
-    for path, kind in PATHS_WITH_AN_ID.items():
-        if path.endswith("/events"):
-            continue
-        name = path[path.index("{") + 1 : path.index("}")]
-        url = path.replace(f"{{{name}}}", str(theirs[kind]))
-        assert client.get(url, headers=beta.headers).status_code == 200, url
+    for (method, path), kind in OPERATIONS.items():
+        if method == "get" and not path.endswith("/events"):
+            url = url_of(path, theirs[kind], beta.id)
+            assert client.get(url, headers=beta.headers).status_code == 200, url
