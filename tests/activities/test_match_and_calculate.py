@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,8 @@ from core.records import (
     Thresholds,
 )
 from db.queries import library
-from runtime.parse_child import run_parse
 from runtime.factor_releases import new_release, release_row
+from runtime.parse_child import run_parse
 from tests.factories import Uploader
 
 CSV = b"""activity,quantity,unit,country,year
@@ -109,7 +110,8 @@ class Stages:
             for name, source_ids in wanted:
                 release = load_release(name)
                 few = [f for f in release.factors if f.source_id in source_ids]
-                row = release_row(new_release(release.meta, few))
+                alone = replace(release.meta, supersedes="")
+                row = release_row(new_release(alone, few))
                 library.insert_release(session, row, few, {})
                 factors += few
             session.commit()
