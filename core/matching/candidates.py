@@ -11,6 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from core.factors.editions import Editions
 from core.matching.factor_facets import Facets, facets_of, family_of
 from core.matching.lexicon import lexicon
 from core.matching.spend import SpendIndex, entry_texts
@@ -41,6 +45,8 @@ class LibraryIndex:
         self.entries = entries
         self.spend = spend
         self.embedder = embedder
+        self._usable_spend: dict[int | None, NDArray[np.bool_]] = {}
+        self.editions = Editions([*(entry.factor for entry in entries), *spend.factors])
         self.by_id = {entry.factor.id: entry.factor for entry in entries}
         self.by_id |= {factor.id: factor for factor in spend.factors}
         self._by_key: dict[tuple[Dimension, str, str, frozenset[str]], list[Entry]] = defaultdict(
@@ -79,6 +85,14 @@ class LibraryIndex:
                 vocabulary.update(words(text))
         self.speller = Speller(vocabulary | lexicon().vocabulary)
         self.home = self._homes()
+
+    def usable_spend(self, year: int | None) -> NDArray[np.bool_]:
+        """Return which spend factors an activity of a year may use: valid, one edition of each."""
+        if year not in self._usable_spend:
+            self._usable_spend[year] = np.array(
+                [self.editions.current(factor, year) for factor in self.spend.factors], dtype=bool
+            )
+        return self._usable_spend[year]
 
     @classmethod
     def build(

@@ -29,6 +29,8 @@ def own_matches(
     for factor, names in index.own:
         if factor.dimension is not query.dimension:
             continue
+        if not index.editions.current(factor, query.year):
+            continue
         if query.dimension is Dimension.MONEY and factor.currency != query.currency:
             continue
         if factor.basis and query.basis and factor.basis is not query.basis:

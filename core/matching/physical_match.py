@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from core.factors.editions import covers
 from core.matching.candidates import KEY_FACET, SEGMENT, Entry, LibraryIndex
 from core.matching.confidence import physical_confidence, text_confidence
 from core.matching.conventions import ALTERNATES, conventions
@@ -42,6 +43,8 @@ def match_physical(
     scored: list[tuple[Scored, Fit]] = []
     refused_region = False
     for entry in _entries(index, reading):
+        if not index.editions.current(entry.factor, query.year):
+            continue
         found = fit(reading, entry.factor, entry.family, entry.facets, owner)
         if found is None:
             continue
@@ -138,6 +141,9 @@ def _year(found: Fit, factor: EmissionFactor, year: int | None) -> None:
     if year is None:
         found.add("year", 0.001 * (factor.data_year - 2000))
         return
+    if covers(factor, year):
+        found.add("year", 0.0)
+        return
     gap = year - factor.data_year
     found.add("year", -0.03 * gap if gap >= 0 else 0.05 * gap - 0.4)
 
@@ -178,7 +184,7 @@ def _fallbacks(
             found.append(Fallback("region", asked, factor.region))
         elif place and query.region != factor.region:
             found.append(Fallback("subregion", f"{query.region or 'US'}, {place}", factor.region))
-    if query.year is not None and query.year != factor.data_year:
+    if query.year is not None and not covers(factor, query.year):
         found.append(Fallback("year", str(query.year), str(factor.data_year)))
     if query.basis is None and factor.basis is not None and query.dimension is Dimension.ENERGY:
         found.append(Fallback("basis", "not stated", factor.basis.value))
@@ -233,6 +239,8 @@ def _by_words(
     ranked: list[Scored] = []
     for entry in index.by_words(query.dimension, stems):
         if entry.facets.get("upstream") and not reading.facets.get("upstream"):
+            continue
+        if not index.editions.current(entry.factor, query.year):
             continue
         if locally_bound(entry.factor) and (entry.factor.region or "")[:2] != (region or "")[:2]:
             continue

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from core.factors.editions import covers
 from core.matching.candidates import LibraryIndex
 from core.matching.confidence import SPEND_TEMPERATURE, SpendEvidence, spend_confidence
 from core.matching.decide import NO_CANDIDATE, Scored, decided, held
 from core.matching.spend import FEATURES, Array
-from core.records import ActivityQuery, Decision, Fallback, Reason, Thresholds
+from core.records import ActivityQuery, Decision, EmissionFactor, Fallback, Reason, Thresholds
 
 _BLOCK = 128  # 128 lines × 1,000 sectors × 12 features: 6 MB
 _EXTRA = 0.35  # what description and type weigh beside the name
@@ -64,7 +65,12 @@ def _decide(
     keep: int,
 ) -> Decision:
     factors = index.spend.factors
-    count = min(keep, len(factors))
+    usable = index.usable_spend(query.year)
+    if not usable.any():
+        return held(query, NO_CANDIDATE, "No factor for money is valid for the activity's year.")
+    if not usable.all():
+        scores = np.where(usable, scores, -np.inf)
+    count = min(keep, int(usable.sum()))
     top = np.argpartition(-scores, count - 1)[:count]
     order = sorted(top.tolist(), key=lambda i: (-float(scores[i]), factors[i].source_id))
     spread = (scores - scores.max()) * SPEND_TEMPERATURE
@@ -78,7 +84,7 @@ def _decide(
         for i in order
     ]
     best = ranked[0].factor
-    fallbacks = _fallbacks(query, best.region, best.data_year)
+    fallbacks = _fallbacks(query, best)
     lead = ranked[0].score - (ranked[1].score if len(ranked) > 1 else 0.0)
     context = bool(query.type or query.description)
     confidence = spend_confidence(SpendEvidence(lead, share, context))
@@ -86,10 +92,10 @@ def _decide(
     return decided(query, ranked, confidence, thresholds, [rule], fallbacks)
 
 
-def _fallbacks(query: ActivityQuery, region: str | None, year: int) -> list[Fallback]:
-    found = []
+def _fallbacks(query: ActivityQuery, factor: EmissionFactor) -> list[Fallback]:
+    found, region = [], factor.region
     if region and (query.region is None or query.region[:2] != region[:2]):
         found.append(Fallback("region", query.region or "not stated", region))
-    if query.year is not None and query.year != year:
-        found.append(Fallback("year", str(query.year), str(year)))
+    if query.year is not None and not covers(factor, query.year):
+        found.append(Fallback("year", str(query.year), str(factor.data_year)))
     return found
