@@ -102,11 +102,19 @@ class Stages:
     """The stages over the test database, and a file that was parsed and validated."""
 
     def __init__(
-        self, engine: Engine, uploader: Uploader, work_dir: Path, run: Callable[..., Any]
+        self,
+        engine: Engine,
+        uploader: Uploader,
+        work_dir: Path,
+        run: Callable[..., Any],
+        more: Sequence[str] = (),
     ) -> None:
         factors: list[EmissionFactor] = []
         with Session(uploader.engine) as session:
-            wanted = (("desnz-2025", (DIESEL, *DIESEL_LINKED)), ("epa-supply-chain-1.3", (LEGAL,)))
+            wanted = (
+                ("desnz-2025", (DIESEL, *DIESEL_LINKED, *more)),
+                ("epa-supply-chain-1.3", (LEGAL,)),
+            )
             for name, source_ids in wanted:
                 release = load_release(name)
                 few = [f for f in release.factors if f.source_id in source_ids]
@@ -120,12 +128,13 @@ class Stages:
         runner = partial(run_parse, timeout_s=60, memory_mb=1024)
         self.parse = ParseFile(engine, storage, runner, work_dir=work_dir)
         self.validate = ValidatePart(engine, storage)
-        self.match = MatchBatch(engine, storage, Deciding(ScriptedMatcher(factors)), NoRates())
+        self.matcher = ScriptedMatcher(factors)
+        self.match = MatchBatch(engine, storage, Deciding(self.matcher), NoRates())
         self.calculate = CalculatePart(engine, storage, NoRates())
         self.status = FileStatusKeeper(engine, storage)
 
-    def prepared(self, **values: Any) -> FileRef:
-        ref = self.uploader.upload(CSV, **values)
+    def prepared(self, data: bytes = CSV, **values: Any) -> FileRef:
+        ref = self.uploader.upload(data, **values)
         assert self.run(self.parse.parse_file, ref).problem is None
         self.run(self.validate.validate_part, PartRef(**ref.model_dump(), part=0))
         self.run(self.validate.collect_activities, ref)
