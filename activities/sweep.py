@@ -1,4 +1,4 @@
-"""Sweep: start every upload, report and resolution that has no workflow."""
+"""Sweep: start what was committed and has no workflow."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 from temporalio import activity
 
-from core.contracts import FileRef, ReportRef, ReviewRef, SweepInput, SweepResult
+from core.contracts import FileRef, RecalculationRef, ReportRef, ReviewRef, SweepInput, SweepResult
 from core.ports import Pipeline
+from core.recalculation import Status
 from db.queries import pipeline as queries
-from db.queries import reports, reviews
+from db.queries import recalculations, reports, reviews
 
 
 class SweepOrphans:
@@ -48,7 +49,40 @@ class SweepOrphans:
             await self.pipeline.apply_review(
                 ReviewRef(organization_id=row.organization_id, review_id=row.id)
             )
-        return SweepResult(started=len(waiting), reports=len(forgotten), reviews=len(resolved))
+        begun = await self.start_recalculations(request.older_than_s)
+        return SweepResult(
+            started=len(waiting), reports=len(forgotten), reviews=len(resolved),
+            recalculations=begun,
+        )  # fmt: skip
+
+    async def start_recalculations(self, older_than_s: int) -> int:
+        """Start previews and commits that nobody started; let old previews expire."""
+        waiting = await asyncio.to_thread(self.waiting_recalculations, older_than_s)
+        for row in waiting:
+            activity.heartbeat()
+            ref = RecalculationRef(organization_id=row.organization_id, recalculation_id=row.id)
+            committing = row.status == Status.COMMITTING
+            start = (
+                self.pipeline.commit_recalculation
+                if committing
+                else self.pipeline.preview_recalculation
+            )
+            await start(ref, organization_name=row.organization_name)
+        await asyncio.to_thread(self.expire_recalculations)
+        return len(waiting)
+
+    def waiting_recalculations(self, older_than_s: int) -> Sequence[Any]:
+        """Return the previews and commits that were never begun."""
+        with Session(self.platform_engine) as session:
+            return recalculations.orphaned(session, older_than_s)
+
+    def expire_recalculations(self) -> None:
+        """Let previews expire that nobody committed, and remove what came to nothing."""
+        with Session(self.platform_engine) as session:
+            recalculations.expire(session)
+            session.commit()
+            recalculations.purge(session)
+            session.commit()
 
     def waiting(self, older_than_s: int) -> Sequence[Any]:
         """Return the uploads that were never started."""

@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict
 PROCESS_FILE = "ProcessFile"
 STATUS_QUERY = "status"
 GENERATE_REPORT = "GenerateReport"
+PREVIEW_RECALCULATION = "PreviewRecalculation"
+COMMIT_RECALCULATION = "CommitRecalculation"
 APPLY_REVIEW = "ApplyReview"
 
 
@@ -247,6 +249,7 @@ class SweepResult(Payload):
     started: int
     reports: int = 0
     reviews: int = 0
+    recalculations: int = 0
 
 
 def workflow_id(file_id: UUID) -> str:
@@ -307,3 +310,95 @@ class FailReportInput(ReportRef):
 def report_workflow_id(report_id: UUID) -> str:
     """Return the id of a report's workflow: the same for every start, so never started twice."""
     return f"report/{report_id}"
+
+
+class RecalculationRef(Payload):
+    """Names one recalculation of one organization; input of its commit's workflow."""
+
+    organization_id: UUID
+    recalculation_id: UUID
+
+
+class PreviewRecalculationInput(RecalculationRef):
+    """Input of the PreviewRecalculation workflow."""
+
+    match_batch_size: int = 200
+
+
+class RecalculationPlan(Payload):
+    """How much there is to do. `stopped`: it was cancelled, there is nothing to do."""
+
+    files: int = 0
+    activities: int = 0
+    rows: int = 0
+    batches: int = 0
+    stopped: bool = False
+    attempt: int = 1
+
+
+class RematchRef(RecalculationRef):
+    """Names a run of a recalculation's activities: [offset, offset + size)."""
+
+    offset: int
+    size: int
+
+
+class RematchResult(Payload):
+    """What was decided for one batch; `kept` decisions stay as they are."""
+
+    decided: int = 0
+    kept: int = 0
+    stopped: bool = False
+    attempt: int = 1
+
+
+class RecalculationBatchRef(RecalculationRef):
+    """Names one batch of a recalculation's figures, counted from 0."""
+
+    batch: int
+
+
+class PreviewBatchResult(Payload):
+    """How many figures of a batch were looked at, and how many would change."""
+
+    rows: int = 0
+    changed: int = 0
+    stopped: bool = False
+    attempt: int = 1
+
+
+class CommitStepResult(Payload):
+    """What one step of a commit did; `remaining` tells whether there are more files."""
+
+    files: int = 0
+    left_out: int = 0
+    rows: int = 0
+    remaining: bool = False
+    attempt: int = 1
+
+
+class RecalculationResult(Payload):
+    """What became of a recalculation; `status` as recalculations.status."""
+
+    status: str
+    rows: int = 0
+    changed: int = 0
+    files: int = 0
+    left_out: int = 0
+    attempt: int = 1
+
+
+class FailRecalculationInput(RecalculationRef):
+    """Why a recalculation ends as failed."""
+
+    problem: Problem
+
+
+def recalculation_workflow_id(recalculation_id: UUID) -> str:
+    """Return the id of a preview's workflow: the same for every start, so never started twice."""
+    return f"recalculation/{recalculation_id}"
+
+
+def recalculation_commit_workflow_id(recalculation_id: UUID) -> str:
+    """Return the id of a commit's workflow, likewise."""
+    return f"recalculation/{recalculation_id}/commit"

@@ -12,7 +12,15 @@ from typing import BinaryIO, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from core.contracts import FileProgress, FileRef, ReportProgress, ReportRef, ReviewRef, Stage
+from core.contracts import (
+    FileProgress,
+    FileRef,
+    RecalculationRef,
+    ReportProgress,
+    ReportRef,
+    ReviewRef,
+    Stage,
+)
 from core.reporting import ReportContent
 
 
@@ -173,6 +181,18 @@ class Pipeline(Protocol):
 
     async def apply_review(self, ref: ReviewRef, *, wait_s: float = 0.0) -> bool:
         """Start the workflow of a resolution, once; tell whether it was done within `wait_s`.
+
+        Raises Unavailable.
+        """
+
+    async def preview_recalculation(self, ref: RecalculationRef, *, organization_name: str) -> str:
+        """Start the workflow of a preview, once; return its id. Raises Unavailable."""
+
+    async def commit_recalculation(self, ref: RecalculationRef, *, organization_name: str) -> str:
+        """Start the workflow of a commit, once; return its id. Raises Unavailable."""
+
+    async def cancel_recalculation(self, ref: RecalculationRef) -> None:
+        """Ask the workflow of a preview to stop; none or a closed one is no error.
 
         Raises Unavailable.
         """

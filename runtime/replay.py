@@ -10,9 +10,10 @@ from temporalio.worker import Replayer
 
 from workflows.generate_report import GenerateReport
 from workflows.process_file import ProcessFile
+from workflows.recalculate import CommitRecalculation, PreviewRecalculation
 from workflows.sweep_uploads import SweepUploads
 
-WORKFLOWS = (ProcessFile, SweepUploads, GenerateReport)
+WORKFLOWS = (ProcessFile, SweepUploads, GenerateReport, PreviewRecalculation, CommitRecalculation)
 
 
 async def replay(path: Path) -> Exception | None:

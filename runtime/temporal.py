@@ -23,17 +23,23 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from core.contracts import (
     APPLY_REVIEW,
+    COMMIT_RECALCULATION,
     GENERATE_REPORT,
+    PREVIEW_RECALCULATION,
     PROCESS_FILE,
     STATUS_QUERY,
     FileProgress,
     FileRef,
+    PreviewRecalculationInput,
     ProcessFileInput,
+    RecalculationRef,
     ReportProgress,
     ReportRef,
     ReviewRef,
     ReviewResult,
     Stage,
+    recalculation_commit_workflow_id,
+    recalculation_workflow_id,
     report_workflow_id,
     review_workflow_id,
     workflow_id,
@@ -192,7 +198,10 @@ class TemporalPipeline:
 
     async def cancel_report(self, ref: ReportRef) -> None:
         """Ask the workflow of a report to stop; none or a closed one is no error."""
-        handle = self.client.get_workflow_handle(report_workflow_id(ref.report_id))
+        await self._cancel(report_workflow_id(ref.report_id))
+
+    async def _cancel(self, job_id: str) -> None:
+        handle = self.client.get_workflow_handle(job_id)
         try:
             await handle.cancel(rpc_timeout=RPC_TIMEOUT)
         except RPCError as error:
@@ -255,6 +264,55 @@ class TemporalPipeline:
             # Whatever it is, the resolution stands and is applied by the workflow or the sweep.
             log.info("resolution %s not applied yet: %s", ref.review_id, type(error).__name__)
             return False
+
+    async def preview_recalculation(self, ref: RecalculationRef, *, organization_name: str) -> str:
+        """Start the workflow of a preview; started already is as good. Raises Unavailable."""
+        request = PreviewRecalculationInput(
+            **ref.model_dump(), match_batch_size=self.match_batch_size
+        )
+        job_id = recalculation_workflow_id(ref.recalculation_id)
+        summary = f"preview a recalculation ({organization_name})"
+        return await self._recalculate(PREVIEW_RECALCULATION, request, job_id, summary)
+
+    async def commit_recalculation(self, ref: RecalculationRef, *, organization_name: str) -> str:
+        """Start the workflow of a commit; started already is as good. Raises Unavailable."""
+        job_id = recalculation_commit_workflow_id(ref.recalculation_id)
+        summary = f"commit a recalculation ({organization_name})"
+        return await self._recalculate(COMMIT_RECALCULATION, ref, job_id, summary)
+
+    async def _recalculate(
+        self, workflow: str, request: RecalculationRef, job_id: str, summary: str
+    ) -> str:
+        organization_id = str(request.organization_id)
+        try:
+            await self.client.start_workflow(
+                workflow,
+                request,
+                id=job_id,
+                task_queue=options.PIPELINE_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                priority=Priority(fairness_key=organization_id),
+                search_attributes=TypedSearchAttributes(
+                    [
+                        SearchAttributePair(options.ORGANIZATION_ID, organization_id),
+                        SearchAttributePair(options.STAGE, "queued"),
+                    ]
+                ),
+                static_summary=plain(summary),
+                static_details=f"Recalculation `{request.recalculation_id}` of organization "
+                f"`{organization_id}`",
+                rpc_timeout=RPC_TIMEOUT,
+            )
+        except WorkflowAlreadyStartedError:
+            pass
+        except (RPCError, RuntimeError) as error:
+            raise Unavailable("Temporal is away; the recalculation starts later") from error
+        return job_id
+
+    async def cancel_recalculation(self, ref: RecalculationRef) -> None:
+        """Ask the workflow of a preview to stop; none or a closed one is no error."""
+        await self._cancel(recalculation_workflow_id(ref.recalculation_id))
 
     async def ready(self) -> bool:
         """Tell whether Temporal answers."""

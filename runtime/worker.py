@@ -33,6 +33,7 @@ from workflows import options
 from workflows.apply_review import ApplyReview
 from workflows.generate_report import GenerateReport
 from workflows.process_file import ProcessFile
+from workflows.recalculate import CommitRecalculation, PreviewRecalculation
 from workflows.sweep_uploads import SweepUploads
 
 log = logging.getLogger(__name__)
@@ -90,7 +91,9 @@ def _pipeline_activities(
     settings: Settings, client: Client
 ) -> tuple[Sequence[Callable[..., Any]], Callable[[], None]]:
     from activities.calculate import CalculatePart
+    from activities.commit_recalculation import CommitRecalculations
     from activities.parse import ParseFile
+    from activities.recalculate import PreviewRecalculations
     from activities.review import ApplyReviews
     from activities.scan import ScanFile
     from activities.status import FileStatusKeeper
@@ -125,6 +128,8 @@ def _pipeline_activities(
         run_parse, timeout_s=settings.parse_timeout_s, memory_mb=settings.parse_memory_mb
     )
     parse = ParseFile(engine, storage, run_parser, work_dir=work_dir)
+    preview = PreviewRecalculations(engine, EcbRates())
+    commit = CommitRecalculations(engine, EcbRates())
 
     def close() -> None:
         engine.dispose()
@@ -141,6 +146,12 @@ def _pipeline_activities(
         status.finish_file,
         status.fail_file,
         sweep.start_orphans,
+        preview.plan_recalculation,
+        preview.preview_batch,
+        preview.finish_preview,
+        preview.fail_recalculation,
+        commit.commit_files,
+        commit.finish_commit,
     ), close
 
 
@@ -149,6 +160,7 @@ def _matching_activities(
 ) -> tuple[Sequence[Callable[..., Any]], Callable[[], None]]:
     from activities.deciding import Deciding
     from activities.match import MatchBatch
+    from activities.rematch import RematchBatch
     from runtime.adapters.rates_ecb import EcbRates
     from runtime.matchers import DatabaseMemory, LibraryMatchers
 
@@ -159,7 +171,8 @@ def _matching_activities(
     threading.Thread(target=matchers.warm_up, name="warm-up", daemon=True).start()
     deciding = Deciding(matchers, DatabaseMemory(engine))
     match = MatchBatch(engine, make_storage(settings), deciding, EcbRates())
-    return (match.match_batch,), engine.dispose
+    rematch = RematchBatch(engine, deciding, EcbRates())
+    return (match.match_batch, rematch.rematch_batch), engine.dispose
 
 
 def _report_activities(
@@ -183,7 +196,13 @@ def _report_activities(
 
 # A workflow's tasks are worked on where its activities are.
 WORKFLOWS: dict[str, Sequence[type]] = {
-    options.PIPELINE_QUEUE: (ProcessFile, ApplyReview, SweepUploads),
+    options.PIPELINE_QUEUE: (
+        ProcessFile,
+        ApplyReview,
+        PreviewRecalculation,
+        CommitRecalculation,
+        SweepUploads,
+    ),
     options.REPORTS_QUEUE: (GenerateReport,),
 }
 

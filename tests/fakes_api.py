@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from core.contracts import (
     FileProgress,
     FileRef,
+    RecalculationRef,
     ReportProgress,
     ReportRef,
     ReviewRef,
+    recalculation_commit_workflow_id,
+    recalculation_workflow_id,
     report_workflow_id,
     workflow_id,
 )
@@ -31,6 +34,9 @@ class FakePipeline:
     reviews: list[ReviewRef] = field(default_factory=list)
     applies: bool = True
     written: ReportProgress | None = None
+    previews: list[RecalculationRef] = field(default_factory=list)
+    commits: list[RecalculationRef] = field(default_factory=list)
+    stopped: list[RecalculationRef] = field(default_factory=list)
     closed: bool = False
 
     async def start_file(
@@ -70,6 +76,23 @@ class FakePipeline:
             raise Unavailable
         self.reviews.append(ref)
         return self.applies and wait_s > 0
+
+    async def preview_recalculation(self, ref: RecalculationRef, *, organization_name: str) -> str:
+        if self.away:
+            raise Unavailable
+        self.previews.append(ref)
+        return recalculation_workflow_id(ref.recalculation_id)
+
+    async def commit_recalculation(self, ref: RecalculationRef, *, organization_name: str) -> str:
+        if self.away:
+            raise Unavailable
+        self.commits.append(ref)
+        return recalculation_commit_workflow_id(ref.recalculation_id)
+
+    async def cancel_recalculation(self, ref: RecalculationRef) -> None:
+        if self.away:
+            raise Unavailable
+        self.stopped.append(ref)
 
     async def ready(self) -> bool:
         return not self.away

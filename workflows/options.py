@@ -118,6 +118,29 @@ MATCH_BATCH = ActivityKind(
     retry=MATCH_RETRY,
 )
 APPLY_REVIEW = _pipeline("apply_review")
+PLAN_RECALCULATION = _pipeline("plan_recalculation")
+PREVIEW_BATCH = _pipeline("preview_batch")
+FINISH_PREVIEW = _pipeline("finish_preview")
+FAIL_RECALCULATION = _pipeline("fail_recalculation")
+FINISH_COMMIT = _pipeline("finish_commit")
+# As matching: it may ask the same provider. Kept answers are read and not asked for again.
+REMATCH_BATCH = ActivityKind(
+    name="rematch_batch",
+    queue=MATCHING_QUEUE,
+    start_to_close=timedelta(minutes=12),
+    heartbeat=timedelta(seconds=60),
+    schedule_to_close=timedelta(hours=24),
+    retry=MATCH_RETRY,
+)
+# A file is committed in one transaction, and one file may hold a million rows.
+COMMIT_FILES = ActivityKind(
+    name="commit_files",
+    queue=PIPELINE_QUEUE,
+    start_to_close=timedelta(hours=2),
+    heartbeat=timedelta(seconds=15),
+    schedule_to_close=timedelta(hours=24),
+    retry=QUICK_RETRY,
+)
 # A million rows take about half a minute; the rest is room for a slow store.
 GENERATE_REPORT = ActivityKind(
     name="generate_report",
@@ -150,6 +173,13 @@ ALL_ACTIVITIES: Sequence[ActivityKind] = (
     APPLY_REVIEW,
     GENERATE_REPORT,
     FAIL_REPORT,
+    PLAN_RECALCULATION,
+    REMATCH_BATCH,
+    PREVIEW_BATCH,
+    FINISH_PREVIEW,
+    COMMIT_FILES,
+    FINISH_COMMIT,
+    FAIL_RECALCULATION,
 )
 
 

@@ -10,6 +10,13 @@ from db.models.emissions import (
     Review,
 )
 from db.models.files import File, FileEvent, Report, RowIssue
+from db.models.recalculations import (
+    Recalculation,
+    RecalculationDecision,
+    RecalculationFile,
+    RecalculationRow,
+    RecalculationSlice,
+)
 from db.models.tenancy import (
     AuditEvent,
     LoginThrottle,
@@ -33,6 +40,11 @@ __all__ = [
     "LoginThrottle",
     "Organization",
     "Project",
+    "Recalculation",
+    "RecalculationDecision",
+    "RecalculationFile",
+    "RecalculationRow",
+    "RecalculationSlice",
     "RefreshToken",
     "RememberedDecision",
     "Report",

@@ -45,6 +45,19 @@ ROWS: dict[str, str] = {
         VALUES (:organization, :row, :file, :row, 'started', 'm')""",
     "reports": """(organization_id, id, user_id, name, query_criteria)
         VALUES (:organization, :row, :user, 'r', '{}')""",
+    "recalculations": """(organization_id, id, user_id, releases, releases_before, filter)
+        VALUES (:organization, :row, :user, '{x}', '{x}', '{}')""",
+    "recalculation_files": """(organization_id, recalculation_id, file_id)
+        VALUES (:organization, :recalculation, :file)""",
+    "recalculation_decisions": """(organization_id, recalculation_id, file_id, decision_id, number,
+        old_updated_at, held, row_count)
+        VALUES (:organization, :recalculation, :file, :row, :number, now(), false, 1)""",
+    "recalculation_slices": """(organization_id, recalculation_id, batch, file_id, first_id,
+        last_id, rows) VALUES (:organization, :recalculation, :number, :file, :row, :row, 1)""",
+    "recalculation_rows": """(organization_id, recalculation_id, file_id, emission_id, decision_id,
+        old_updated_at, old_kg, new_kg, old_biogenic, new_biogenic, changed, reason_code)
+        VALUES (:organization, :recalculation, :file, :row, :row, now(), 1, 2, false, false, true,
+        'other_factor')""",
     "audit_events": """(organization_id, id, action, object_type, object_id)
         VALUES (:organization, :row, 'a', 'file', :row)""",
 }
@@ -68,7 +81,8 @@ def tenants(admin_engine: Engine) -> Iterator[dict[str, Tenant]]:
     with admin_engine.begin() as connection:
         connection.execute(text("TRUNCATE organizations, users, login_throttles CASCADE"))
         for name in ("alpha", "beta"):
-            ids = {key: uuid7() for key in ("organization", "user", "file", "decision", "emission")}
+            named = ("organization", "user", "file", "decision", "emission", "recalculation")
+            ids = {key: uuid7() for key in named}
             tenant = made[name] = Tenant(ids)
             connection.execute(
                 text("INSERT INTO users (id, email, password_hash) VALUES (:user, :mail, 'x')"),

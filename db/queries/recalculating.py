@@ -1,0 +1,494 @@
+"""What a recalculation's workers read and write. Every function may run twice."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+from sqlalchemy import text
+from sqlmodel import Session
+
+from core.errors import NotFound
+from core.recalculation import Group, Proposal, ReasonCode, Status, Waiting, row_of
+from core.records import ActivityQuery, ActivityRow, Decision
+from db.queries.copying import copy_to_temporary
+from db.queries.results import decision_of, query_of
+
+MINE = "organization_id = :organization_id AND recalculation_id = :id"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A recalculation as its workers need it."""
+
+    id: UUID
+    status: Status
+    releases: tuple[str, ...]
+    reason: str | None
+    commit_requested_by: UUID | None
+    filter: dict[str, Any]
+    projects: list[str] | None
+    planned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much there is to do; `batches` are of figures."""
+
+    files: int
+    activities: int
+    rows: int
+    batches: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A distinct activity with what is decided on it today."""
+
+    decision_id: UUID
+    file_id: UUID
+    query: ActivityQuery
+    decision: Decision
+    row_count: int
+    volume_total: float
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A run of one file's figures, first and last id included."""
+
+    file_id: UUID
+    first_id: UUID
+    last_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure as it stands, with the row behind it."""
+
+    emission_id: UUID
+    decision_id: UUID
+    updated_at: dt.datetime
+    kg: float
+    factor_id: UUID | None
+    scope: int | None
+    biogenic: bool
+    row: ActivityRow
+    expected_kg: float | None = None  # what the preview said; None while there is none
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewRow:
+    """What would become of one figure."""
+
+    figure: Figure
+    new_kg: float
+    new_factor_id: UUID | None
+    new_scope: int | None
+    new_biogenic: bool
+    changed: bool
+    reason: ReasonCode
+
+
+def get(
+    session: Session, organization_id: UUID, recalculation_id: UUID, *, lock: bool = False
+) -> Task:
+    """Return a recalculation, locked against a change of its status if asked. Raises NotFound."""
+    row = session.execute(
+        text(
+            "SELECT id, status, releases, reason, commit_requested_by, filter, projects,"
+            " planned_at IS NOT NULL AS planned FROM recalculations"
+            " WHERE organization_id = :organization_id AND id = :id"
+            + (" FOR UPDATE" if lock else "")
+        ),
+        {"organization_id": organization_id, "id": recalculation_id},
+    ).one_or_none()
+    if row is None:
+        raise NotFound("the recalculation does not exist for this organization")
+    found = row._asdict()
+    return Task(
+        **{**found, "status": Status(row.status), "releases": tuple(row.releases)},
+    )
+
+
+def make_plan(session: Session, organization_id: UUID, task: Task, batch_rows: int) -> None:
+    """Fix the files, activities and batches of a recalculation; a second plan changes nothing."""
+    wanted = task.filter
+    where = {
+        "organization_id": organization_id,
+        "id": task.id,
+        "file_ids": wanted.get("file_ids"),
+        "project_id": wanted.get("project_id"),
+        "year_from": wanted.get("year_from"),
+        "year_to": wanted.get("year_to"),
+        "projects": task.projects,
+        "batch_rows": batch_rows,
+    }
+    for statement in (_PLAN_FILES, _PLAN_DECISIONS, _PLAN_SLICES, _PLAN_COUNTS):
+        session.execute(text(statement), where)
+
+
+_PLAN_FILES = """
+INSERT INTO recalculation_files (organization_id, recalculation_id, file_id)
+SELECT :organization_id, :id, f.id FROM files f
+WHERE f.organization_id = :organization_id AND f.status = 'completed' AND f.deleted_at IS NULL
+  AND (CAST(:file_ids AS uuid[]) IS NULL OR f.id = ANY(CAST(:file_ids AS uuid[])))
+  AND (CAST(:project_id AS uuid) IS NULL OR f.project_id = CAST(:project_id AS uuid))
+  AND (CAST(:projects AS uuid[]) IS NULL OR f.project_id = ANY(CAST(:projects AS uuid[])))
+ON CONFLICT DO NOTHING"""
+# The year is part of what makes activities distinct, so whole activities are chosen by it.
+_PLAN_DECISIONS = """
+INSERT INTO recalculation_decisions (organization_id, recalculation_id, file_id, decision_id,
+    number, old_updated_at, held, row_count)
+SELECT :organization_id, :id, d.file_id, d.id,
+    row_number() OVER (ORDER BY d.file_id, d.id) - 1, d.updated_at, d.outcome = 'held', d.row_count
+FROM decisions d JOIN recalculation_files f ON f.organization_id = :organization_id
+    AND f.recalculation_id = :id AND f.file_id = d.file_id
+WHERE d.organization_id = :organization_id AND d.deleted_at IS NULL
+  AND (CAST(:year_from AS int) IS NULL OR (d.activity->>'year')::int >= :year_from)
+  AND (CAST(:year_to AS int) IS NULL OR (d.activity->>'year')::int <= :year_to)
+ON CONFLICT DO NOTHING"""
+_PLAN_SLICES = """
+INSERT INTO recalculation_slices (organization_id, recalculation_id, batch, file_id, first_id,
+    last_id, rows)
+SELECT :organization_id, :id, batch, file_id, min(id::text)::uuid, max(id::text)::uuid, count(*)
+FROM (SELECT e.file_id, e.id,
+          (row_number() OVER (ORDER BY e.file_id, e.id) - 1) / :batch_rows AS batch
+      FROM emissions e JOIN recalculation_decisions d ON d.organization_id = :organization_id
+          AND d.recalculation_id = :id AND d.decision_id = e.decision_id
+      WHERE e.organization_id = :organization_id AND e.deleted_at IS NULL) numbered
+GROUP BY batch, file_id
+ON CONFLICT DO NOTHING"""
+_PLAN_COUNTS = f"""
+UPDATE recalculations SET planned_at = now(), started_at = coalesce(started_at, now()),
+    activities = (SELECT count(*) FROM recalculation_decisions WHERE {MINE}),
+    rows = (SELECT coalesce(sum(rows), 0) FROM recalculation_slices WHERE {MINE})
+WHERE organization_id = :organization_id AND id = :id"""
+
+
+def plan_of(session: Session, organization_id: UUID, recalculation_id: UUID) -> Plan:
+    """Return how much there is to do."""
+    row = session.execute(
+        text(
+            f"SELECT (SELECT count(*) FROM recalculation_files WHERE {MINE}) AS files,"
+            " r.activities, r.rows,"
+            f" (SELECT coalesce(max(batch) + 1, 0) FROM recalculation_slices WHERE {MINE})"
+            " AS batches FROM recalculations r"
+            " WHERE r.organization_id = :organization_id AND r.id = :id"
+        ),
+        {"organization_id": organization_id, "id": recalculation_id},
+    ).one()
+    return Plan(row.files, row.activities or 0, row.rows or 0, row.batches)
+
+
+# the columns of a decision, of the table {d} after the first dot
+DECIDED = (
+    "outcome, {d}.method, {d}.emission_factor_id, {d}.confidence, {d}.candidates, {d}.reasons,"
+    " {d}.fallbacks, {d}.remembered_decision_id"
+)
+
+
+def standing(
+    session: Session, organization_id: UUID, recalculation_id: UUID, offset: int, size: int
+) -> list[Standing]:
+    """Return the activities [offset, offset + size) with their present decisions, in order."""
+    rows = session.execute(
+        text(
+            "SELECT d.id, d.file_id, d.activity, d.activity_key, d.row_count, d.volume_total,"
+            f" d.{DECIDED.format(d='d')} FROM recalculation_decisions r JOIN decisions d"
+            " ON d.organization_id = :organization_id AND d.id = r.decision_id"
+            " WHERE r.organization_id = :organization_id AND r.recalculation_id = :id"
+            " AND r.number >= :first AND r.number < :end ORDER BY r.number"
+        ),
+        {
+            "organization_id": organization_id,
+            "id": recalculation_id,
+            "first": offset,
+            "end": offset + size,
+        },
+    )
+    return [
+        Standing(row.id, row.file_id, query_of(row.activity), whole_decision(row), row.row_count,
+                 row.volume_total)
+        for row in rows
+    ]  # fmt: skip
+
+
+def whole_decision(row: Any) -> Decision:
+    """Return a stored decision with the remembered one that it follows."""
+    return replace(decision_of(row), remembered_id=row.remembered_decision_id)
+
+
+def save_proposals(
+    session: Session,
+    organization_id: UUID,
+    recalculation_id: UUID,
+    proposals: Iterable[tuple[UUID, Proposal, float | None]],
+) -> None:
+    """Store what was proposed: (decision id, proposal, kg of the activity's total or None)."""
+    columns = (
+        ("decision_id", "uuid"), ("kept", "text"), ("kg", "double precision"),
+        ("outcome", "text"), ("method", "text"), ("emission_factor_id", "uuid"),
+        ("confidence", "double precision"), ("candidates", "jsonb"), ("reasons", "jsonb"),
+        ("fallbacks", "jsonb"), ("remembered_decision_id", "uuid"),
+    )  # fmt: skip
+    rows = (
+        (decision_id, proposal.kept.value if proposal.kept else None, kg,
+         *_decision_values(proposal.decision))
+        for decision_id, proposal, kg in proposals
+    )  # fmt: skip
+    copy_to_temporary(session, "proposed", columns, rows)
+    changes = ", ".join(f"{name} = t.{name}" for name, _ in columns[1:])
+    session.execute(
+        text(
+            f"UPDATE recalculation_decisions d SET decided_at = now(), {changes}"
+            " FROM pg_temp.proposed t WHERE d.organization_id = :organization_id"
+            " AND d.recalculation_id = :id AND d.decision_id = t.decision_id"
+        ),
+        {"organization_id": organization_id, "id": recalculation_id},
+    )
+
+
+def _decision_values(decision: Decision) -> tuple[Any, ...]:
+    return (
+        decision.outcome.value,
+        decision.method.value,
+        decision.factor_id,
+        decision.confidence,
+        Jsonb([{**asdict(c), "factor_id": str(c.factor_id)} for c in decision.candidates]),
+        Jsonb([asdict(r) for r in decision.reasons]),
+        Jsonb([asdict(f) for f in decision.fallbacks]),
+        decision.remembered_id,
+    )
+
+
+def slices(
+    session: Session, organization_id: UUID, recalculation_id: UUID, batch: int
+) -> list[Slice]:
+    """Return the slices of a batch."""
+    rows = session.execute(
+        text(
+            f"SELECT file_id, first_id, last_id FROM recalculation_slices WHERE {MINE}"
+            " AND batch = :batch ORDER BY file_id"
+        ),
+        {"organization_id": organization_id, "id": recalculation_id, "batch": batch},
+    )
+    return [Slice(*row) for row in rows]
+
+
+FIGURE_QUERY = """
+SELECT e.id, e.decision_id, e.updated_at, e.calculated_emission, e.emission_factor_id, e.scope,
+    e.biogenic, e.activity_name, e.activity_type, e.activity_description,
+    e.calculation->'inputs' AS inputs, d.activity_key, {expected} AS expected_kg
+FROM emissions e JOIN decisions d ON d.organization_id = :organization_id AND d.id = e.decision_id
+{join} WHERE e.organization_id = :organization_id AND e.file_id = :file_id
+    AND e.deleted_at IS NULL {where}"""
+
+
+def figures(
+    session: Session, organization_id: UUID, recalculation_id: UUID, piece: Slice
+) -> Iterator[Figure]:
+    """Yield the figures of a slice."""
+    query = FIGURE_QUERY.format(
+        expected="NULL",
+        join="JOIN recalculation_decisions p ON p.organization_id = :organization_id"
+        " AND p.recalculation_id = :id AND p.decision_id = e.decision_id",
+        where="AND e.id >= :first AND e.id <= :last",
+    )
+    rows = session.execute(
+        text(query),
+        {"organization_id": organization_id, "id": recalculation_id, "file_id": piece.file_id,
+         "first": piece.first_id, "last": piece.last_id},
+    )  # fmt: skip
+    return (figure_of(row) for row in rows)
+
+
+def figure_of(row: Any) -> Figure:
+    """Return the figure of a row of FIGURE_QUERY."""
+    return Figure(
+        emission_id=row.id,
+        decision_id=row.decision_id,
+        updated_at=row.updated_at,
+        kg=row.calculated_emission,
+        factor_id=row.emission_factor_id,
+        scope=row.scope,
+        biogenic=row.biogenic,
+        row=row_of(
+            row.inputs,
+            activity_key=row.activity_key,
+            name=row.activity_name,
+            type=row.activity_type,
+            description=row.activity_description,
+        ),
+        expected_kg=row.expected_kg,
+    )
+
+
+def proposals(
+    session: Session, organization_id: UUID, recalculation_id: UUID, decisions: Iterable[UUID]
+) -> dict[UUID, Proposal]:
+    """Return what was proposed on activities, by decision id."""
+    rows = session.execute(
+        text(
+            f"SELECT p.decision_id, p.kept, d.activity_key, p.{DECIDED.format(d='p')}"
+            " FROM recalculation_decisions p JOIN decisions d"
+            " ON d.organization_id = :organization_id AND d.id = p.decision_id"
+            " WHERE p.organization_id = :organization_id AND p.recalculation_id = :id"
+            " AND p.decision_id = ANY(:decisions) AND p.decided_at IS NOT NULL"
+        ),
+        {
+            "organization_id": organization_id,
+            "id": recalculation_id,
+            "decisions": sorted(set(decisions)),
+        },
+    )
+    return {
+        row.decision_id: Proposal(whole_decision(row), ReasonCode(row.kept) if row.kept else None)
+        for row in rows
+    }
+
+
+def save_rows(
+    session: Session,
+    organization_id: UUID,
+    recalculation_id: UUID,
+    batch: int,
+    file_id: UUID,
+    rows: Iterable[PreviewRow],
+) -> int:
+    """Store the preview of one slice and note that it is done; return how many would change."""
+    columns = (
+        ("emission_id", "uuid"), ("decision_id", "uuid"), ("old_updated_at", "timestamptz"),
+        ("old_kg", "double precision"), ("new_kg", "double precision"),
+        ("old_factor_id", "uuid"), ("new_factor_id", "uuid"), ("old_scope", "smallint"),
+        ("new_scope", "smallint"), ("old_biogenic", "boolean"), ("new_biogenic", "boolean"),
+        ("changed", "boolean"), ("reason_code", "text"),
+    )  # fmt: skip
+    names = ", ".join(name for name, _ in columns)
+    changes = ", ".join(f"{name} = excluded.{name}" for name, _ in columns[1:])
+    copy_to_temporary(session, "previewed", columns, (_preview_values(row) for row in rows))
+    where = {"organization_id": organization_id, "id": recalculation_id, "file_id": file_id}
+    session.execute(
+        text(
+            "INSERT INTO recalculation_rows (organization_id, recalculation_id, file_id,"
+            f" {names}) SELECT :organization_id, :id, :file_id, {names} FROM pg_temp.previewed"
+            " ON CONFLICT (organization_id, recalculation_id, file_id, emission_id)"
+            f" DO UPDATE SET {changes}"
+        ),
+        where,
+    )
+    session.execute(
+        text(
+            f"UPDATE recalculation_slices SET done_at = now() WHERE {MINE}"
+            " AND batch = :batch AND file_id = :file_id"
+        ),
+        {**where, "batch": batch},
+    )
+    changed = session.execute(text("SELECT count(*) FROM pg_temp.previewed WHERE changed"))
+    return int(changed.scalar_one())
+
+
+def _preview_values(row: PreviewRow) -> tuple[Any, ...]:
+    old = row.figure
+    return (
+        old.emission_id, old.decision_id, old.updated_at, old.kg, row.new_kg, old.factor_id,
+        row.new_factor_id, old.scope, row.new_scope, old.biogenic, row.new_biogenic,
+        row.changed, row.reason.value,
+    )  # fmt: skip
+
+
+def unfinished(session: Session, organization_id: UUID, recalculation_id: UUID) -> int:
+    """Count activities without a proposal and slices without a preview."""
+    found = session.execute(
+        text(
+            f"SELECT (SELECT count(*) FROM recalculation_decisions WHERE {MINE}"
+            " AND decided_at IS NULL)"
+            f" + (SELECT count(*) FROM recalculation_slices WHERE {MINE} AND done_at IS NULL)"
+        ),
+        {"organization_id": organization_id, "id": recalculation_id},
+    )
+    return int(found.scalar_one())
+
+
+def groups(session: Session, organization_id: UUID, recalculation_id: UUID) -> list[Group]:
+    """Return the exact sums of a preview by scope and reason."""
+    rows = session.execute(
+        text(
+            "SELECT old_scope, new_scope, old_biogenic, new_biogenic, reason_code, count(*) AS n,"
+            " count(*) FILTER (WHERE changed) AS changed,"
+            # by text: the only way that keeps all 17 digits of a float
+            " sum(old_kg::text::numeric) AS old_kg, sum(new_kg::text::numeric) AS new_kg"
+            f" FROM recalculation_rows WHERE {MINE} GROUP BY 1, 2, 3, 4, 5"
+        ),
+        {"organization_id": organization_id, "id": recalculation_id},
+    )
+    return [
+        Group(r.old_scope, r.new_scope, r.old_biogenic, r.new_biogenic, ReasonCode(r.reason_code),
+              r.n, r.changed, r.old_kg, r.new_kg)
+        for r in rows
+    ]  # fmt: skip
+
+
+def waiting(session: Session, organization_id: UUID, recalculation_id: UUID) -> Waiting:
+    """Count what waits for a person today, and for how much of it a factor was found."""
+    row = session.execute(
+        text(
+            "SELECT count(*), coalesce(sum(row_count), 0),"
+            " count(*) FILTER (WHERE kept IS NULL AND outcome <> 'held'),"
+            " coalesce(sum(row_count) FILTER (WHERE kept IS NULL AND outcome <> 'held'), 0),"
+            " coalesce(sum(kg) FILTER (WHERE kept IS NULL AND outcome <> 'held'), 0)"
+            # what a person rejected waits for nobody
+            f" FROM recalculation_decisions WHERE {MINE} AND held"
+            " AND (kept IS NULL OR kept <> :by_people)"
+        ),
+        {
+            "organization_id": organization_id,
+            "id": recalculation_id,
+            "by_people": ReasonCode.KEPT_BY_REVIEW.value,
+        },
+    ).one()
+    return Waiting(*row)
+
+
+def complete_preview(
+    session: Session, organization_id: UUID, recalculation_id: UUID, totals: dict[str, Any]
+) -> None:
+    """Publish a preview."""
+    session.execute(
+        text(
+            "UPDATE recalculations SET status = 'previewed', totals = :totals,"
+            " previewed_at = now() WHERE organization_id = :organization_id AND id = :id"
+            " AND status = 'previewing'"
+        ),
+        {"organization_id": organization_id, "id": recalculation_id, "totals": Jsonb(totals)},
+    )
+
+
+def end(
+    session: Session,
+    organization_id: UUID,
+    recalculation_id: UUID,
+    status: Status,
+    *,
+    code: str | None = None,
+    message: str | None = None,
+) -> None:
+    """Write the final status of a recalculation."""
+    session.execute(
+        text(
+            "UPDATE recalculations SET status = :status, error_code = :code,"
+            " error_message = :message, ended_at = now()"
+            " WHERE organization_id = :organization_id AND id = :id"
+        ),
+        {
+            "organization_id": organization_id,
+            "id": recalculation_id,
+            "status": status.value,
+            "code": code,
+            "message": message,
+        },
+    )
