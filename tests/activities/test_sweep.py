@@ -10,8 +10,9 @@ from sqlmodel import Session
 from temporalio.testing import ActivityEnvironment
 
 from activities.sweep import SweepOrphans
-from core.contracts import FileRef, SweepInput
+from core.contracts import FileRef, ReviewRef, SweepInput
 from core.errors import Unavailable
+from db.ids import uuid7
 from tests.factories import Uploader
 
 pytestmark = pytest.mark.anyio
@@ -23,6 +24,12 @@ class RecordingPipeline:
     def __init__(self, *, away: bool = False) -> None:
         self.away = away
         self.started: list[UUID] = []
+        self.reviews: list[UUID] = []
+
+    async def apply_review(self, ref: ReviewRef, *, wait_s: float = 0.0) -> bool:
+        assert wait_s == 0
+        self.reviews.append(ref.review_id)
+        return False
 
     async def start_file(
         self, ref: FileRef, *, filename_summary: str, organization_name: str
@@ -78,3 +85,37 @@ async def test_a_sweep_while_temporal_is_away_is_an_error_to_be_retried(
     sweep = SweepOrphans(platform_engine, RecordingPipeline(away=True))
     with pytest.raises(Unavailable):
         await ActivityEnvironment().run(sweep.start_orphans, SweepInput())
+
+
+async def test_resolutions_that_nobody_carried_out_are_started(
+    uploader: Uploader, platform_engine: Engine
+) -> None:
+    ref = uploader.upload(b"a,b\n1,2\n")
+    change(platform_engine, ref, "processing_started_at = now(), status = 'completed'")
+    made = {name: uuid7() for name in ("waiting", "open", "applied", "fresh")}
+    with Session(platform_engine) as session:
+        for name, review_id in made.items():
+            session.execute(
+                text(
+                    "WITH d AS (INSERT INTO decisions (organization_id, file_id, activity_key,"
+                    " activity, row_count, volume_total, outcome, method, confidence)"
+                    " VALUES (:organization_id, :file_id, :name, '{}', 1, 1, 'held', 'offline', 0)"
+                    " RETURNING id)"
+                    " INSERT INTO reviews (organization_id, id, file_id, decision_id, reason_code,"
+                    " reason, row_count, status, resolved_at, applied_at)"
+                    " SELECT :organization_id, :id, :file_id, d.id, 'c', 'r', 1, :status,"
+                    " now() - make_interval(secs => :age),"
+                    " CASE WHEN :name = 'applied' THEN now() END FROM d"
+                ),
+                {
+                    **ref.model_dump(), "id": review_id, "name": name,
+                    "status": "open" if name == "open" else "accepted",
+                    "age": 0 if name == "fresh" else 60,
+                },
+            )  # fmt: skip
+        session.commit()
+    pipeline = RecordingPipeline()
+    sweep = SweepOrphans(platform_engine, pipeline)
+    result = await ActivityEnvironment().run(sweep.start_orphans, SweepInput())
+    assert pipeline.reviews == [made["waiting"]]
+    assert result.reviews == 1

@@ -32,6 +32,11 @@ def test_every_way_a_report_can_end_is_recorded() -> None:
     assert {f"generate_report.{way}" for way in ways} <= names
 
 
+def test_every_way_a_resolution_can_end_is_recorded() -> None:
+    names = {path.stem for path in HISTORIES}
+    assert {f"apply_review.{way}" for way in ("completed", "retried", "failed")} <= names
+
+
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda p: p.stem)
 async def test_a_recorded_history_replays(path: Path) -> None:
     assert await replay(path) is None
