@@ -8,12 +8,20 @@ from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
+from workflows.apply_review import ApplyReview
 from workflows.generate_report import GenerateReport
 from workflows.process_file import ProcessFile
 from workflows.recalculate import CommitRecalculation, PreviewRecalculation
 from workflows.sweep_uploads import SweepUploads
 
-WORKFLOWS = (ProcessFile, SweepUploads, GenerateReport, PreviewRecalculation, CommitRecalculation)
+WORKFLOWS = (
+    ApplyReview,
+    ProcessFile,
+    SweepUploads,
+    GenerateReport,
+    PreviewRecalculation,
+    CommitRecalculation,
+)
 
 
 async def replay(path: Path) -> Exception | None:
