@@ -38,8 +38,8 @@ _IDS, _UNITS = ("activity_id", "id"), ("activity_unit", "unit")
 # "kg/kWh", "kg-CO2e/tkm", "kgCO2e / passenger-km": what stands before the slash is the numerator.
 _NUMERATOR = re.compile(r"^\s*kg(?:[ -]?CO2e?)?\s*/\s*", re.IGNORECASE)
 _FORMS = {
-    "tkm": "tonne-km", "pkm": "passenger-km", "pmile": "passenger-mile", "tmile": "short ton-mile",
-    "ton-mile": "short ton-mile", "room-night": "room night", "number of nights": "room night",
+    "tkm": "tonne-km", "pkm": "passenger-km", "pmile": "passenger-mile", "tmile": "ton-mile",
+    "room-night": "room night", "number of nights": "room night",
     "gal (us)": "US gallon", "mmbtu": "mmBtu",
 }  # fmt: skip
 _NO_FIGURE = "no CO2e figure is supplied"

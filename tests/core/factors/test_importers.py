@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import FileRejected, NotFound
 from core.factors.importers import desnz, epa_hub, gwp, supply_chain
-from core.factors.importers.result import factor_id
+from core.factors.importers.result import FaultyFile, factor_id
 from core.factors.library import (
     DEFAULT_RELEASES,
     load_release,
@@ -218,6 +218,50 @@ def test_importing_again_gives_the_shipped_bytes() -> None:
         )
     table = (PUBLISHED / "gwp" / "globalwarmingpotentials.csv").read_bytes()
     assert gwp.read(table) == (DATA / "gwp.csv").read_text("utf-8")
+
+
+def as_csv(path: Path) -> list[str]:
+    """Write the flat file's rows as a German spreadsheet program saves them."""
+    import openpyxl
+
+    book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    lines = []
+    for row in book[desnz.SHEET].iter_rows(values_only=True, max_col=10):
+        cells = ["" if cell is None else str(cell) for cell in row]
+        if isinstance(row[9], float):
+            cells[9] = f"{row[9]:.15g}".replace(".", ",")
+        lines.append(";".join(f'"{c}"' if ";" in c or '"' in c else c for c in cells))
+    return lines
+
+
+@needs_files
+@pytest.mark.parametrize("year", [2024, 2025])
+def test_the_csv_form_gives_the_same_factors_to_the_digit(year: int) -> None:
+    path = PUBLISHED / "uk_desnz" / f"ghg-conversion-factors-{year}-flat-format.xlsx"
+    text = "\r\n".join(as_csv(path))
+    for content in (text.encode("utf-8-sig"), text.encode("cp1252")):
+        result = desnz.read(content, file_name="flat.csv", retrieved_on=RETRIEVED)
+        # a CSV has no front page that states the version, and lines instead of a sheet's rows
+        same = [
+            replace(f, source=result.meta.citation) for f in load_release(f"desnz-{year}").factors
+        ]
+        assert sorted(result.factors, key=lambda f: f.source_id) == same
+        assert result.meta.release == f"desnz-{year}"
+
+
+@needs_files
+def test_a_csv_form_without_its_end_says_so() -> None:
+    lines = as_csv(PUBLISHED / "uk_desnz" / "ghg-conversion-factors-2025-flat-format.xlsx")
+    result = desnz.read("\n".join(lines[:100]).encode(), file_name="f", retrieved_on=RETRIEVED)
+    assert result.notices == ("There is no END row; make sure that the file is complete.",)
+
+
+@needs_files
+def test_a_text_where_a_figure_belongs_refuses_the_flat_file() -> None:
+    lines = as_csv(PUBLISHED / "uk_desnz" / "ghg-conversion-factors-2025-flat-format.xlsx")
+    lines[6] = lines[6].rpartition(";")[0] + ";see note"
+    with pytest.raises(FaultyFile, match="row 7, column GHG Conversion Factor"):
+        desnz.read("\n".join(lines).encode(), file_name="f", retrieved_on=RETRIEVED)
 
 
 @needs_files
