@@ -10,6 +10,7 @@ from db.models.emissions import (
     Review,
 )
 from db.models.files import File, FileEvent, Report, RowIssue
+from db.models.model_calls import ModelAnswer, ModelBreaker, ModelCall, ModelSpend
 from db.models.recalculations import (
     Recalculation,
     RecalculationDecision,
@@ -38,6 +39,10 @@ __all__ = [
     "File",
     "FileEvent",
     "LoginThrottle",
+    "ModelAnswer",
+    "ModelBreaker",
+    "ModelCall",
+    "ModelSpend",
     "Organization",
     "Project",
     "Recalculation",

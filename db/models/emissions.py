@@ -113,6 +113,7 @@ class Decision(SQLModel, table=True):
     reasons: list[dict[str, Any]] = json_column(nullable=False)
     fallbacks: list[dict[str, Any]] = json_column(nullable=False)
     remembered_decision_id: UUID | None = None
+    question_hash: str | None = None
     created_at: dt.datetime | None = time_column()
     updated_at: dt.datetime | None = time_column()
     deleted_at: dt.datetime | None = time_column()

@@ -22,6 +22,7 @@ class Organization(SQLModel, table=True):
     country: str | None = None
     subscription_tier: str | None = "basic"
     data_retention_days: int | None = 365
+    ai_matching: bool = True
     search_language: str | None = language_column()
     review_below: float = 0.6
     hold_below: float = 0.3

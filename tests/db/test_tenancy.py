@@ -14,7 +14,14 @@ from core.errors import MissingTenant
 from db.engine import TenantSession, tenant_session
 from db.ids import uuid7
 
-NO_TENANT = {"users", "sessions", "refresh_tokens", "login_throttles", "factor_releases"}
+NO_TENANT = {
+    "users",
+    "sessions",
+    "refresh_tokens",
+    "login_throttles",
+    "factor_releases",
+    "model_breakers",
+}
 
 # One row of each table, as SQL with the values of one organization.
 ROWS: dict[str, str] = {
@@ -41,6 +48,13 @@ ROWS: dict[str, str] = {
         VALUES (:organization, :row, :file, :decision, 'c', 'r', 1)""",
     "remembered_decisions": """(organization_id, id, memory_key, activity, decided_by)
         VALUES (:organization, :row, :row, '{}', :user)""",
+    "model_calls": """(organization_id, id, provider, model, prompt_version, raw_answer, outcome,
+        input_tokens, output_tokens, cost_usd)
+        VALUES (:organization, :row, 'p', 'm', '1', '{}', 'answered', 1, 1, 0)""",
+    "model_answers": """(organization_id, question_hash, call_id)
+        VALUES (:organization, :row, :model_call)""",
+    "model_spend": """(organization_id, id, spent_on, tokens, cost_usd)
+        VALUES (:organization, :row, now(), 1, 0)""",
     "file_events": """(organization_id, id, file_id, stage, kind, message)
         VALUES (:organization, :row, :file, :row, 'started', 'm')""",
     "reports": """(organization_id, id, user_id, name, query_criteria)
@@ -81,7 +95,15 @@ def tenants(admin_engine: Engine) -> Iterator[dict[str, Tenant]]:
     with admin_engine.begin() as connection:
         connection.execute(text("TRUNCATE organizations, users, login_throttles CASCADE"))
         for name in ("alpha", "beta"):
-            named = ("organization", "user", "file", "decision", "emission", "recalculation")
+            named = (
+                "organization",
+                "user",
+                "file",
+                "decision",
+                "emission",
+                "recalculation",
+                "model_call",
+            )
             ids = {key: uuid7() for key in named}
             tenant = made[name] = Tenant(ids)
             connection.execute(
