@@ -56,6 +56,24 @@ CATALOG: Mapping[str, Kind] = {
     "verification_failed": Kind(
         409, "Recomputing gives another figure than the stored one; see differences."
     ),
+    "recalculation_state": Kind(
+        409, "The recalculation is not in the state for this; see its status."
+    ),
+    "recalculation_stale": Kind(
+        409, "Figures changed since the preview; ask for a new recalculation."
+    ),
+    "recalculation_running": Kind(
+        409, "Another recalculation is being committed; commit this one when it has ended."
+    ),
+    "duplicate_factor": Kind(
+        409, "You have a factor for this name, unit, basis, region and year; delete it first."
+    ),
+    "factor_of_library": Kind(
+        409, "Factors of a release never change; unpin the release, or add one of your own."
+    ),
+    "precondition_failed": Kind(
+        412, "It was changed since you read it; read it again and decide anew."
+    ),
     "body_too_large": Kind(413, "The request body is larger than this operation takes."),
     "file_too_large": Kind(413, "The file is larger than this deployment takes."),
     "unsupported_media_type": Kind(415, "Send the content type that this operation documents."),

@@ -29,6 +29,7 @@ class Operation(StrEnum):
     DELETE_ANY = "delete_any"
     MANAGE_PROJECTS = "manage_projects"
     MANAGE_FACTORS = "manage_factors"
+    RECALCULATE = "recalculate"
     READ_MEMBERS = "read_members"
     READ_AUDIT = "read_audit"
     MANAGE_MEMBERS = "manage_members"
@@ -49,6 +50,7 @@ ALLOWED: Mapping[Operation, frozenset[Role]] = {
     Operation.DELETE_ANY: MANAGERS,
     Operation.MANAGE_PROJECTS: MANAGERS,
     Operation.MANAGE_FACTORS: MANAGERS,
+    Operation.RECALCULATE: MANAGERS,
     Operation.READ_MEMBERS: MANAGERS,
     Operation.READ_AUDIT: MANAGERS,
     Operation.MANAGE_MEMBERS: ADMINS,

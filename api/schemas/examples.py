@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from api.schemas.examples_recalculations import BY_SCHEMA as RECALCULATIONS
+
 ORGANIZATION = "019b8a53-7a10-7c44-9d1c-0c1f4c0d2b11"
 USER = "019b8a53-7a11-7b7e-8a55-52f2b7f6a001"
 FILE = "019b8a5c-31c4-7d0a-b0a8-1f64a3b6c9e2"
@@ -358,4 +360,5 @@ BY_SCHEMA: dict[str, dict[str, Any]] = {
     "ReportList": REPORTS,
     "ReportDetail": REPORT_DETAIL,
     "ReportDeleted": {"deleted": True, "report_id": REVIEW},
+    **RECALCULATIONS,
 }

@@ -110,6 +110,7 @@ def test_the_table_of_roles_is_the_contracts() -> None:
             Operation.DELETE_ANY,
             Operation.MANAGE_PROJECTS,
             Operation.MANAGE_FACTORS,
+            Operation.RECALCULATE,
             Operation.READ_MEMBERS,
             Operation.READ_AUDIT,
         },
