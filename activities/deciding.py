@@ -51,12 +51,30 @@ class Memory(Protocol):
         """Return the remembered decisions that apply, by activity key."""
 
 
-class Deciding:
-    """Decides on batches of one organization's activities: by memory, else by matching."""
+class Model(Protocol):
+    """A language model that chooses among the candidates of matching."""
 
-    def __init__(self, matchers: MatcherSource, memory: Memory | None = None) -> None:
+    def decide(
+        self,
+        organization_id: UUID,
+        queries: Sequence[ActivityQuery],
+        offered: Sequence[Decision],
+        factors: Mapping[UUID, EmissionFactor],
+        thresholds: Thresholds,
+    ) -> Sequence[Decision]:
+        """Return one decision for each query, in order."""
+
+
+class Deciding:
+    """Decides on batches of one organization's activities: by memory, else by matching, and by a
+    language model among the candidates of matching where one is configured."""
+
+    def __init__(
+        self, matchers: MatcherSource, memory: Memory | None = None, model: Model | None = None
+    ) -> None:
         self.matchers = matchers
         self.memory = memory
+        self.model = model
 
     def decide(
         self,
@@ -68,20 +86,20 @@ class Deciding:
         """Return one decision for each query, in order."""
         matcher = self.matchers.matcher_for(organization_id, releases)
         offered = matcher.match(queries, thresholds)
+        factors = matcher.factors
         known = self.memory.recall(organization_id, queries) if self.memory else {}
-        decisions = [
-            self.follow(query, decision, known.get(query.key), matcher.factors)
-            for query, decision in zip(queries, offered, strict=True)
-        ]
-        return Decided(decisions, matcher.factors)
-
-    @staticmethod
-    def follow(
-        query: ActivityQuery,
-        offered: Decision,
-        remembered: Remembered | None,
-        factors: Mapping[UUID, EmissionFactor],
-    ) -> Decision:
-        """Return the remembered decision where there is one that can be followed."""
-        recalled = None if remembered is None else recall(query, remembered, offered, factors)
-        return recalled or offered
+        decided: dict[str, Decision] = {}
+        open_: list[tuple[ActivityQuery, Decision]] = []
+        for query, decision in zip(queries, offered, strict=True):
+            remembered = known.get(query.key)
+            followed = remembered and recall(query, remembered, decision, factors)
+            if followed:
+                decided[query.key] = followed
+            else:
+                open_.append((query, decision))
+        chosen: Sequence[Decision] = [decision for _, decision in open_]
+        if self.model and open_:
+            asked = [query for query, _ in open_]
+            chosen = self.model.decide(organization_id, asked, chosen, factors, thresholds)
+        decided |= {query.key: d for (query, _), d in zip(open_, chosen, strict=True)}
+        return Decided([decided[query.key] for query in queries], factors)

@@ -64,6 +64,16 @@ class Unavailable(TonnageError):
     code = "unavailable"
 
 
+class RateLimited(Unavailable):
+    """A provider says that there were too many requests."""
+
+    code = "rate_limited"
+
+    def __init__(self, message: str = "", *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class Misconfigured(TonnageError):
     """The deployment is set up wrongly; an operator must act."""
 

@@ -21,6 +21,7 @@ from core.contracts import (
     ReviewRef,
     Stage,
 )
+from core.matching.prompt import Request
 from core.reporting import ReportContent
 
 
@@ -123,6 +124,44 @@ class CachingEmbedder(Embedder, Protocol):
 
     def embed_cached(self, texts: Sequence[str], cache_dir: Path) -> NDArray[np.float32]:
         """As `embed`, reading and writing a file in `cache_dir`; safe for racing processes."""
+
+
+@dataclass(frozen=True, slots=True)
+class RankReply:
+    """A model's answer to one request. `stopped` is the finish reason as the server says it."""
+
+    text: str
+    model: str  # the snapshot that answered
+    stopped: str
+    refused: bool
+    input_tokens: int
+    output_tokens: int
+
+
+class Ranker(Protocol):
+    """A language model that chooses among candidates. It tries once; retries are the caller's.
+
+    Raises core.errors.RateLimited, Unavailable (away, slow, broken) or Misconfigured (the key, the
+    model's name or the schema is refused: the same call will fail again).
+    """
+
+    @property
+    def provider(self) -> str:
+        """Identify the server; with `model` it names the breaker."""
+
+    @property
+    def model(self) -> str:
+        """Return the model that is asked for; part of every question's hash."""
+
+    @property
+    def timeout_s(self) -> float:
+        """Return how long a call may take."""
+
+    def cost_usd(self, input_tokens: int, output_tokens: int) -> float:
+        """Return what a call costs."""
+
+    def ask(self, request: Request) -> RankReply:
+        """Send one request."""
 
 
 class ExchangeRates(Protocol):

@@ -173,6 +173,7 @@ class Decision:
     reasons: tuple[Reason, ...] = ()
     fallbacks: tuple[Fallback, ...] = ()
     remembered_id: UUID | None = None  # the remembered decision that this one follows
+    question_hash: str | None = None  # under which a language model's answer is kept
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from core.matching.remembered import Remembered
 from core.records import ActivityQuery, EmissionFactor
 from db.engine import tenant_session
 from db.queries import library, memory, pipeline
-from runtime.adapters.embedder_onnx import OnnxEmbedder
+from runtime.rankers import make_embedder
 from runtime.settings import Settings
 
 # Organizations with factors of their own need an index each; the least recent one goes first.
@@ -39,7 +39,7 @@ class LibraryMatchers:
     _kept: OrderedDict[tuple[object, ...], OfflineMatcher] = field(default_factory=OrderedDict)
 
     def __post_init__(self) -> None:
-        self.embedder = OnnxEmbedder(threads=self.settings.embedder_threads)
+        self.embedder = make_embedder(self.settings)
 
     def warm_up(self) -> None:
         """Index the default releases before the first file asks for them.

@@ -67,11 +67,34 @@ class Settings(BaseSettings):
 
     parse_memory_mb: int = Field(default=1024, ge=256, le=65536)
     parse_timeout_s: int = Field(default=1500, ge=5, le=24 * 3600)
-    match_batch_size: int = Field(default=200, ge=1, le=2000)
+    match_batch_size: int = Field(
+        default=200, ge=1, le=2000, description="Activities a batch; 20 with a language model"
+    )
     pipeline_slots: int = Field(default=8, ge=1, le=500, description="Activities a process")
     report_slots: int = Field(default=2, ge=1, le=100, description="Reports a process")
     ai_slots: int = Field(default=10, ge=1, le=1000, description="AI calls in flight, overall")
     embedder_threads: int = Field(default=2, ge=1, le=64)
+
+    openai_base_url: str | None = Field(
+        default=None, description="https://host/v1 of an OpenAI-compatible server; none: offline"
+    )
+    openai_api_key: SecretStr = Field(default=SecretStr(""), description="Its key")
+    openai_model: str | None = Field(default=None, description="The model that chooses factors")
+    openai_embedding_model: str | None = Field(
+        default=None, description="Embeddings of that server instead of the shipped model"
+    )
+    openai_timeout_s: float = Field(default=600, gt=0, le=660, description="A call's")
+    openai_input_usd_per_mtok: float = Field(default=0, ge=0, description="Price a million tokens")
+    openai_output_usd_per_mtok: float = Field(default=0, ge=0, description="Price a million tokens")
+    ai_daily_budget_tokens: int = Field(
+        default=5_000_000, ge=0, description="An organization's a day; 0: no limit"
+    )
+    ai_daily_budget_usd: float = Field(
+        default=0, ge=0, description="An organization's a day, by the prices; 0: no limit"
+    )
+    ai_ask_below: float = Field(
+        default=1.0, ge=0, le=1, description="Ask the model below this offline confidence only"
+    )
 
     argon2_memory_kib: int = Field(default=19 * 1024, ge=8, le=1024**2)
     argon2_time_cost: int = Field(default=2, ge=1, le=20)
@@ -106,6 +129,22 @@ class Settings(BaseSettings):
         if self.scan_mode is not ScanMode.OFF and not self.clamd_address:
             raise ValueError("clamd_address is needed when scan_mode is optional or required")
         return self
+
+    @model_validator(mode="after")
+    def model_has_a_server(self) -> Settings:
+        """A model that is wanted must be reachable."""
+        wanted = self.openai_model or self.openai_embedding_model
+        if wanted and not self.openai_base_url:
+            raise ValueError("openai_base_url is needed when a model is named")
+        if self.openai_base_url and urlsplit(self.openai_base_url).scheme not in ("http", "https"):
+            raise ValueError("openai_base_url must begin with https:// or http://")
+        return self
+
+    @property
+    def activities_a_batch(self) -> int:
+        """Activities in one matching task: with a language model one call's, so that each call
+        shows in the Web UI and is retried by itself."""
+        return min(self.match_batch_size, 20) if self.openai_model else self.match_batch_size
 
     def database_url_for(self, role: DatabaseRole) -> str:
         """Return the SQLAlchemy URL with which `role` connects."""

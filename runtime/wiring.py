@@ -37,7 +37,7 @@ async def connect_pipeline(settings: Settings) -> Pipeline:
     from runtime.temporal import TemporalPipeline, connect
 
     client = await connect(settings, lazy=True)
-    return TemporalPipeline(client, match_batch_size=settings.match_batch_size)
+    return TemporalPipeline(client, match_batch_size=settings.activities_a_batch)
 
 
 def make_role_engine(settings: Settings, role: DatabaseRole, name: str, **options: int) -> Engine:

@@ -114,7 +114,7 @@ def _pipeline_activities(
     status = FileStatusKeeper(engine, storage)
     validate = ValidatePart(engine, storage)
     sweep = SweepOrphans(
-        platform, temporal.TemporalPipeline(client, match_batch_size=settings.match_batch_size)
+        platform, temporal.TemporalPipeline(client, match_batch_size=settings.activities_a_batch)
     )
     scan = ScanFile(
         engine,
@@ -163,13 +163,14 @@ def _matching_activities(
     from activities.rematch import RematchBatch
     from runtime.adapters.rates_ecb import EcbRates
     from runtime.matchers import DatabaseMemory, LibraryMatchers
+    from runtime.rankers import make_model
 
     engine = make_role_engine(
         settings, DatabaseRole.WORKER, "tonnage-matching", pool_size=settings.ai_slots + 2
     )
     matchers = LibraryMatchers(engine, settings)
     threading.Thread(target=matchers.warm_up, name="warm-up", daemon=True).start()
-    deciding = Deciding(matchers, DatabaseMemory(engine))
+    deciding = Deciding(matchers, DatabaseMemory(engine), make_model(settings, engine))
     match = MatchBatch(engine, make_storage(settings), deciding, EcbRates())
     rematch = RematchBatch(engine, deciding, EcbRates())
     return (match.match_batch, rematch.rematch_batch), engine.dispose

@@ -17,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from core.contracts import FileRef, FileStatus, Problem, Stage, StageState
 
 R = TypeVar("R")
+MOST_BATCHES = 2000
 
 
 class FileFailed(Exception):
@@ -129,6 +130,9 @@ class ProcessFile:
         )
         self.keeper.attempted(found.attempt)
         self.keeper.count(activities_to_match=found.activities)
+        # A history holds 51,200 events and a batch makes up to twelve: very many activities go in
+        # larger batches, each of several calls.
+        self.batch_size = max(self.batch_size, -(-found.activities // MOST_BATCHES))
         batches = -(-found.activities // self.batch_size)
 
         async def one(batch: int) -> contracts.MatchResult:

@@ -108,6 +108,7 @@ def upsert_decisions(
         ("reasons", "jsonb"),
         ("fallbacks", "jsonb"),
         ("remembered_id", "uuid"),
+        ("question_hash", "text"),
         ("kg_at_risk", "double precision"),
         ("reason_code", "text"),
         ("reason", "text"),
@@ -118,17 +119,19 @@ def upsert_decisions(
         text(
             "INSERT INTO decisions (organization_id, id, file_id, activity_key, activity,"
             " row_count, volume_total, outcome, method, emission_factor_id, confidence,"
-            " candidates, reasons, fallbacks, remembered_decision_id)"
+            " candidates, reasons, fallbacks, remembered_decision_id,"
+            " question_hash)"
             " SELECT :organization_id, id, :file_id, activity_key, activity, row_count,"
             " volume_total, outcome, method, emission_factor_id, confidence, candidates, reasons,"
-            " fallbacks, remembered_id FROM pg_temp.decided"
+            " fallbacks, remembered_id, question_hash FROM pg_temp.decided"
             " ON CONFLICT (organization_id, file_id, activity_key) DO UPDATE SET"
             " activity = excluded.activity, row_count = excluded.row_count,"
             " volume_total = excluded.volume_total, outcome = excluded.outcome,"
             " method = excluded.method, emission_factor_id = excluded.emission_factor_id,"
             " confidence = excluded.confidence, candidates = excluded.candidates,"
             " reasons = excluded.reasons, fallbacks = excluded.fallbacks,"
-            " remembered_decision_id = excluded.remembered_decision_id"
+            " remembered_decision_id = excluded.remembered_decision_id,"
+            " question_hash = excluded.question_hash"
         ),
         where,
     )
@@ -167,6 +170,7 @@ def decision_row(decided: DecidedActivity) -> tuple[Any, ...]:
         Jsonb([asdict(r) for r in decision.reasons]),
         Jsonb([asdict(f) for f in decision.fallbacks]),
         decision.remembered_id,
+        decision.question_hash,
         decided.kg_at_risk,
         reason.code,
         reason.sentence,
@@ -326,8 +330,8 @@ def replace_decision(
         text(
             "UPDATE decisions SET outcome = :outcome, method = :method,"
             " emission_factor_id = :factor_id, confidence = :confidence, candidates = :candidates,"
-            " reasons = :reasons, fallbacks = :fallbacks, remembered_decision_id = :remembered_id"
-            " WHERE organization_id = :organization_id AND id = :id"
+            " reasons = :reasons, fallbacks = :fallbacks, remembered_decision_id = :remembered_id,"
+            " question_hash = :question_hash WHERE organization_id = :organization_id AND id = :id"
         ),
         {
             "organization_id": organization_id,
@@ -342,6 +346,7 @@ def replace_decision(
             "reasons": Jsonb([asdict(r) for r in decision.reasons]),
             "fallbacks": Jsonb([asdict(f) for f in decision.fallbacks]),
             "remembered_id": decision.remembered_id,
+            "question_hash": decision.question_hash,
         },
     )
 
