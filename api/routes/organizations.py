@@ -1,21 +1,33 @@
-"""/v1/organizations: those of the user."""
+"""/v1/organizations: those of the user, and the settings of one."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from sqlmodel import Session
 
-from api.deps import PagingDep, PrincipalDep, ServicesDep
-from api.openapi import SIGNED_IN, documented
+from api import organizations
+from api.deps import Member, PagingDep, PrincipalDep, ServicesDep, requires_here
+from api.errors import ApiError
+from api.openapi import SIGNED_IN, WITH_BODY, documented
 from api.pagination import Binding, next_cursor
+from api.routes.files import etag
 from api.schemas.common import Text, pagination
-from api.schemas.organizations import OrganizationItem, OrganizationList
-from core.permissions import Role
+from api.schemas.organizations import (
+    OrganizationAnswer,
+    OrganizationItem,
+    OrganizationList,
+    OrganizationPatch,
+)
+from core.permissions import Operation, Role
+from db.engine import tenant_session
 from db.queries import organizations as queries
 
 router = APIRouter(prefix="/v1/organizations", tags=["organizations"])
+
+ReaderHere = Annotated[Member, Depends(requires_here(Operation.READ))]
+AdminHere = Annotated[Member, Depends(requires_here(Operation.MANAGE_ORGANIZATION))]
 
 
 def organization_filter(
@@ -48,3 +60,37 @@ def list_organizations(
         organizations=[OrganizationItem.model_validate(row) for row in page.rows],
         pagination=pagination(paging.limit, cursor, total),
     )
+
+
+@router.get("/{organization_id}", **documented(operation=Operation.READ))
+def get_organization(
+    who: ReaderHere, services: ServicesDep, response: Response
+) -> OrganizationAnswer:
+    """Return an organization with its settings; the ETag is for If-Match."""
+    with tenant_session(services.app_engine, who.organization_id) as session:
+        found = queries.get_organization(session, who.organization_id)
+    if found is None:
+        raise ApiError("not_found")
+    response.headers["ETag"] = etag(found.updated_at)
+    return OrganizationAnswer.model_validate(found)
+
+
+@router.patch(
+    "/{organization_id}",
+    **documented("precondition_failed", *WITH_BODY, operation=Operation.MANAGE_ORGANIZATION),
+)
+def change_organization(
+    body: OrganizationPatch,
+    who: AdminHere,
+    services: ServicesDep,
+    response: Response,
+    if_match: Annotated[str | None, Header(description="ETag of what you read")] = None,
+) -> OrganizationAnswer:
+    """Change settings: thresholds, pinned factor releases, name, country, language, retention.
+
+    Finished files and reports stay as they are; the next match uses the new settings.
+    """
+    with tenant_session(services.app_engine, who.organization_id) as session:
+        found = organizations.change(session, who, body, if_match, etag)
+    response.headers["ETag"] = etag(found.updated_at)
+    return OrganizationAnswer.model_validate(found)

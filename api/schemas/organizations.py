@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, StringConstraints
 
-from api.schemas.common import Answer, Pagination
+from api.schemas.common import Answer, Body, Pagination, storable
 from core.permissions import Role
 
 
@@ -30,3 +30,39 @@ class OrganizationList(Answer):
 
     organizations: list[OrganizationItem]
     pagination: Pagination
+
+
+class OrganizationAnswer(Answer):
+    """An organization with its settings."""
+
+    id: UUID
+    name: str
+    industry: str | None
+    country: str | None = Field(description="ISO 3166-1 alpha-2")
+    search_language: str = Field(description="Of full-text search, e.g. `english`, `german`")
+    review_below: float = Field(description="Rows below this confidence are listed for review")
+    hold_below: float = Field(description="Rows below this confidence get no figure")
+    factor_releases: list[str] = Field(description="Pinned: what the next match may use")
+    data_retention_days: int | None
+    created_at: dt.datetime
+    updated_at: dt.datetime
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Line = Annotated[
+    str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True),
+    AfterValidator(storable),
+]  # fmt: skip
+
+
+class OrganizationPatch(Body):
+    """What may be changed; a field that is left out stays as it is."""
+
+    name: Line = Field(default="", description="Not null")
+    industry: Line | None = None
+    country: Line | None = Field(default=None, description="ISO 3166-1 alpha-2, or a name")
+    search_language: Line = Field(default="", description="A text-search language of PostgreSQL")
+    review_below: Share = 0.0
+    hold_below: Share = 0.0
+    factor_releases: Annotated[tuple[Line, ...], Field(min_length=1, max_length=50)] = ()
+    data_retention_days: Annotated[int, Field(ge=1, le=36_500)] | None = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, text, update
 from sqlmodel import Session
 
 from core.permissions import Reach, Role
@@ -35,6 +35,41 @@ def create_organization(
         insert(ORGANIZATION).values(id=made, name=name, country=country, industry=industry)
     )
     return made
+
+
+def get_organization(
+    session: Session, organization_id: UUID, *, lock: bool = False
+) -> Organization | None:
+    """Return a living organization; `lock` keeps others from changing it meanwhile."""
+    query = select(ORGANIZATION).where(
+        ORGANIZATION.id == organization_id, ORGANIZATION.deleted_at.is_(None)
+    )
+    found: Organization | None = session.scalars(
+        query.with_for_update() if lock else query
+    ).one_or_none()
+    return found
+
+
+def change_organization(
+    session: Session, organization_id: UUID, values: Mapping[str, Any]
+) -> Organization:
+    """Set columns of an organization; return it as it is then."""
+    session.execute(update(ORGANIZATION).where(ORGANIZATION.id == organization_id).values(**values))
+    found: Organization = session.scalars(
+        select(ORGANIZATION)
+        .where(ORGANIZATION.id == organization_id)
+        .execution_options(populate_existing=True)
+    ).one()
+    return found
+
+
+def search_language_exists(session: Session, name: str) -> bool:
+    """Tell whether PostgreSQL ships a text-search configuration of this name."""
+    found = text(
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_ts_config WHERE cfgname = :name"
+        " AND cfgnamespace = 'pg_catalog'::regnamespace)"
+    )
+    return bool(session.execute(found, {"name": name}).scalar_one())
 
 
 def create_user(
