@@ -19,9 +19,11 @@ from api.routes import (
     decisions,
     downloads,
     emissions,
+    factors,
     files,
     health,
     organizations,
+    recalculations,
     reports,
     reviews,
 )
@@ -103,8 +105,10 @@ def create_app(
         decisions,
         files,
         reviews,
+        recalculations,
         reports,
         emissions,
+        factors,
         downloads,
         health,
     ):

@@ -83,7 +83,10 @@ def store(services: Services, who: Member, body: RecalculationRequest) -> UUID:
             reason=body.reason,
         )
         queries.add(session, organization_id, new)
-        after = {"releases": list(new.releases), "selection": new.selection.to_json()}
+        after: dict[str, object] = {
+            "releases": list(new.releases),
+            "selection": new.selection.to_json(),
+        }
         note(session, who, new.id, "recalculation.requested", after)
         session.commit()
     return new.id

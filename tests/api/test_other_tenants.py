@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from db.models import RememberedDecision
+from db.models import Recalculation, RememberedDecision
 
 # (method, path) → whose id stands last in it. Organizations in paths are the caller's own unless
 # nothing else has an id.
@@ -23,10 +23,22 @@ OPERATIONS = {
     ("post", "/v1/emissions/reviews/{review_id}"): "review",
     ("get", "/v1/emissions/reports/{report_id}"): "report",
     ("delete", "/v1/emissions/reports/{report_id}"): "report",
+    ("get", "/v1/emissions/recalculations/{recalculation_id}"): "recalculation",
+    ("get", "/v1/emissions/recalculations/{recalculation_id}/rows"): "recalculation",
+    ("post", "/v1/emissions/recalculations/{recalculation_id}/commit"): "recalculation",
+    ("post", "/v1/emissions/recalculations/{recalculation_id}/cancel"): "recalculation",
+    ("delete", "/v1/emissions/recalculations/{recalculation_id}"): "recalculation",
+    ("get", "/v1/emission-factors/{emission_factor_id}"): "factor",
+    ("delete", "/v1/emission-factors/{emission_factor_id}"): "factor",
+    ("get", "/v1/organizations/{organization_id}"): "organization",
+    ("patch", "/v1/organizations/{organization_id}"): "organization",
     ("get", "/v1/organizations/{organization_id}/decisions"): "organization",
     ("delete", "/v1/organizations/{organization_id}/decisions/{decision_id}"): "remembered",
 }
-BODIES = {"/v1/emissions/reviews/{review_id}": {"action": "reject"}}
+BODIES = {
+    "/v1/organizations/{organization_id}": {"name": "Taken"},
+    "/v1/emissions/reviews/{review_id}": {"action": "reject"},
+}
 
 
 def url_of(path: str, row_id: UUID, own: UUID) -> str:
@@ -49,6 +61,7 @@ def theirs(world, beta) -> dict[str, UUID]:
     )  # fmt: skip
     return {
         "organization": beta.id,
+        "factor": world.factor(beta.id),
         "remembered": remembered,
         "project": project,
         "file": file_id,
@@ -56,6 +69,15 @@ def theirs(world, beta) -> dict[str, UUID]:
         "review": world.review(beta.id, file_id, decision),
         "issue": world.issue(beta.id, file_id, 3),
         "report": world.report(beta.id, beta.email),
+        "recalculation": world.add(
+            Recalculation,
+            organization_id=beta.id,
+            user_id=world.user_id(beta.email),
+            releases=["desnz-2025"],
+            releases_before=["desnz-2024"],
+            filter={},
+            status="previewed",
+        ),
     }
 
 
