@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
 from activities.heartbeat import beating
 from core.calculation import Held, calculate
@@ -29,17 +30,24 @@ from db.queries import recalculation_commit as commits
 
 PIPELINE = audit.Actor(user_id=None, kind="pipeline")
 BATCH_ROWS = 20_000  # about a second of arithmetic, and little to do again after a crash
+MOST_BATCHES = 2000  # of one recalculation: its workflow's history holds 51,200 events
 
 
 class PreviewRecalculations:
     """Works out what would become of the figures; changes none of them."""
 
     def __init__(
-        self, engine: Engine, rates: ExchangeRates, *, batch_rows: int = BATCH_ROWS
+        self,
+        engine: Engine,
+        rates: ExchangeRates,
+        *,
+        batch_rows: int = BATCH_ROWS,
+        most_batches: int = MOST_BATCHES,
     ) -> None:
         self.engine = engine
         self.rates = rates
         self.batch_rows = batch_rows
+        self.most_batches = most_batches
 
     @activity.defn(name="plan_recalculation")
     def plan_recalculation(self, ref: RecalculationRef) -> RecalculationPlan:
@@ -51,7 +59,9 @@ class PreviewRecalculations:
             if task.status is not Status.PREVIEWING:
                 return RecalculationPlan(stopped=True, attempt=attempt)
             if not task.planned:
-                queries.make_plan(session, organization_id, task, self.batch_rows)
+                queries.make_plan(
+                    session, organization_id, task, self.batch_rows, self.most_batches
+                )
             plan = queries.plan_of(session, organization_id, recalculation_id)
             session.commit()
         return RecalculationPlan(
@@ -122,7 +132,12 @@ class PreviewRecalculations:
             if task.status is not Status.PREVIEWING:
                 return RecalculationResult(status=task.status.value, attempt=attempt)
             if queries.unfinished(session, organization_id, recalculation_id):
-                raise Conflict("activities or figures of the recalculation were left out")
+                # Summing up again finds nothing that was left out.
+                raise ApplicationError(
+                    "activities or figures of the recalculation were left out",
+                    type="ReconciliationFailed",
+                    non_retryable=True,
+                )
             totals = totals_of(
                 queries.groups(session, organization_id, recalculation_id),
                 queries.waiting(session, organization_id, recalculation_id),

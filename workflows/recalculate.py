@@ -18,7 +18,10 @@ with workflow.unsafe.imports_passed_through():
     from core import contracts
     from core.contracts import Problem, RecalculationRef
 
-CANCELLED = Problem(code="cancelled", message="The recalculation was cancelled on request.")
+MOST_BATCHES = 2000
+# What stands when one did not come to its end.
+PREVIEW_LEAVES = "No figure was changed; ask for a new one."
+COMMIT_LEAVES = "Files that were committed stay so; ask for a new one for the rest."
 
 
 class Stopped(Exception):
@@ -48,13 +51,10 @@ class PreviewRecalculation:
             show("finish", "stopped: it was cancelled")
             return contracts.RecalculationResult(status="cancelled")
         except ActivityError as error:
-            if is_cancelled_exception(error):
-                await fail(self.ref, CANCELLED)
-                raise
-            await fail(self.ref, problem_of(error))
+            await fail(self.ref, problem_of(error, PREVIEW_LEAVES))
             raise
         except asyncio.CancelledError:
-            await fail(self.ref, CANCELLED)
+            await fail(self.ref, cancelled(PREVIEW_LEAVES))
             raise
 
     async def plan(self) -> contracts.RecalculationPlan:
@@ -69,6 +69,9 @@ class PreviewRecalculation:
 
     async def rematch(self, activities: int) -> None:
         """Decide on every distinct activity again."""
+        # A history holds 51,200 events and a batch makes up to twelve: very many activities go in
+        # larger batches. The plan holds batches of figures to as many.
+        self.batch_size = max(self.batch_size, -(-activities // MOST_BATCHES))
         batches = -(-activities // self.batch_size)
 
         async def one(batch: int) -> bool:
@@ -100,6 +103,7 @@ class PreviewRecalculation:
 
     async def finish(self) -> contracts.RecalculationResult:
         """Sum up and publish."""
+        stop_if_cancelled()
         show("finish", "summing up")
         result = await options.call(
             options.FINISH_PREVIEW, self.ref, contracts.RecalculationResult, "sum up and publish"
@@ -116,23 +120,25 @@ class CommitRecalculation:
     async def run(self, ref: RecalculationRef) -> contracts.RecalculationResult:
         """Commit every file; those that changed after the preview are left out and counted."""
         files = rows = 0
+        show("commit", "0 files done")
         try:
             while True:
-                show("commit", f"{files} files done, {rows} figures changed")
+                stop_if_cancelled()
                 step = await options.call(
                     options.COMMIT_FILES, ref, contracts.CommitStepResult, "commit the next files"
                 )
                 files, rows = files + step.files + step.left_out, rows + step.rows
+                workflow.set_current_details(f"{files} files done, {rows} figures changed")
                 if not step.remaining:
                     break
             result = await options.call(
                 options.FINISH_COMMIT, ref, contracts.RecalculationResult, "end the commit"
             )
         except ActivityError as error:
-            await fail(ref, problem_of(error))
+            await fail(ref, problem_of(error, COMMIT_LEAVES))
             raise
         except asyncio.CancelledError:
-            await fail(ref, CANCELLED)
+            await fail(ref, cancelled(COMMIT_LEAVES))
             raise
         show("finish", f"{result.status}, {result.changed} figures in {result.files} files")
         return result
@@ -163,9 +169,7 @@ async def windowed(
     async def limited(index: int) -> None:
         nonlocal done
         async with window:
-            # A request to cancel that meets a completing activity is swallowed with it.
-            if workflow.cancellation_reason() is not None:
-                raise asyncio.CancelledError
+            stop_if_cancelled()
             if await one(index):
                 raise Stopped
         done += 1
@@ -182,23 +186,40 @@ async def windowed(
         raise
 
 
+def stop_if_cancelled() -> None:
+    """Raise CancelledError when the workflow was cancelled.
+
+    A request that meets an activity which completes all the same is swallowed with it.
+    """
+    if workflow.cancellation_reason() is not None:
+        raise asyncio.CancelledError
+
+
 def show(stage: str, details: str) -> None:
     """Tell the Web UI where the recalculation is."""
     workflow.upsert_search_attributes([options.STAGE.value_set(stage)])
     workflow.set_current_details(details)
 
 
-def problem_of(error: ActivityError) -> Problem:
-    """Say honestly why it gave up, without anything it was working on."""
+def cancelled(leaves: str) -> Problem:
+    """Say that somebody wanted it so."""
+    return Problem(
+        code="cancelled", message=f"The recalculation was cancelled on request. {leaves}"
+    )
+
+
+def problem_of(error: ActivityError, leaves: str) -> Problem:
+    """Say honestly why it gave up and what it leaves, without anything it was working on."""
+    if is_cancelled_exception(error):
+        return cancelled(leaves)
     cause = error.cause
     if isinstance(cause, ApplicationError) and cause.type == "Unavailable":
         return Problem(
             code="dependency_unavailable",
-            message="A service that recalculation needs stayed away. Ask for a new one later.",
+            message=f"A service that recalculation needs stayed away. {leaves}",
         )
     kind = cause.type if isinstance(cause, ApplicationError) and cause.type else "timeout"
     return Problem(
         code="recalculation_failed",
-        message=f"The recalculation could not be finished ({kind}). Files that were committed "
-        "stay so; ask for a new one for the rest.",
+        message=f"The recalculation could not be finished ({kind}). {leaves}",
     )

@@ -115,8 +115,13 @@ def get(
     )
 
 
-def make_plan(session: Session, organization_id: UUID, task: Task, batch_rows: int) -> None:
-    """Fix the files, activities and batches of a recalculation; a second plan changes nothing."""
+def make_plan(
+    session: Session, organization_id: UUID, task: Task, batch_rows: int, most_batches: int
+) -> None:
+    """Fix the files, activities and batches of a recalculation; a second plan changes nothing.
+
+    Batches hold `batch_rows` figures, and more when there would be more than `most_batches`.
+    """
     wanted = task.filter
     where = {
         "organization_id": organization_id,
@@ -127,6 +132,7 @@ def make_plan(session: Session, organization_id: UUID, task: Task, batch_rows: i
         "year_to": wanted.get("year_to"),
         "projects": task.projects,
         "batch_rows": batch_rows,
+        "most_batches": most_batches,
     }
     for statement in (_PLAN_FILES, _PLAN_DECISIONS, _PLAN_SLICES, _PLAN_COUNTS):
         session.execute(text(statement), where)
@@ -157,7 +163,8 @@ INSERT INTO recalculation_slices (organization_id, recalculation_id, batch, file
     last_id, rows)
 SELECT :organization_id, :id, batch, file_id, min(id::text)::uuid, max(id::text)::uuid, count(*)
 FROM (SELECT e.file_id, e.id,
-          (row_number() OVER (ORDER BY e.file_id, e.id) - 1) / :batch_rows AS batch
+          (row_number() OVER (ORDER BY e.file_id, e.id) - 1) / greatest(:batch_rows,
+              (count(*) OVER () + :most_batches - 1) / :most_batches) AS batch
       FROM emissions e JOIN recalculation_decisions d ON d.organization_id = :organization_id
           AND d.recalculation_id = :id AND d.decision_id = e.decision_id
       WHERE e.organization_id = :organization_id AND e.deleted_at IS NULL) numbered

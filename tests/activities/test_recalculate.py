@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
+from temporalio.exceptions import ApplicationError
 
 from core.calculation import verify
 from core.contracts import (
@@ -18,7 +19,6 @@ from core.contracts import (
     RecalculationRef,
     RematchRef,
 )
-from core.errors import Conflict
 from tests.activities.recalculated import (
     DIESEL,
     ELECTRICITY,
@@ -94,9 +94,27 @@ def test_a_preview_that_left_something_out_is_not_published(world: Recalculated)
     ref, plan = world.rematched()
     assert plan.batches == 2
     world.run(world.preview.preview_batch, RecalculationBatchRef(**ref.model_dump(), batch=0))
-    with pytest.raises(Conflict):
+    with pytest.raises(ApplicationError) as raised:
         world.run(world.preview.finish_preview, ref)
+    assert (raised.value.type, raised.value.non_retryable) == ("ReconciliationFailed", True)
     assert world.state(ref).status == "previewing"
+
+
+@pytest.mark.parametrize(
+    ("most_batches", "held"),
+    # of three figures, two a batch: as said, then one batch at most, then more than there are
+    [(2, [2, 1]), (1, [3]), (2000, [2, 1])],
+)
+def test_very_many_figures_go_in_larger_batches(
+    world: Recalculated, most_batches: int, held: list[int]
+) -> None:
+    world.completed()
+    world.preview.most_batches = most_batches
+    ref = world.asked()
+    plan = world.run(world.preview.plan_recalculation, ref)
+    assert (plan.rows, plan.batches) == (3, len(held))
+    rows = world.sql("SELECT batch, rows FROM recalculation_slices ORDER BY batch")
+    assert [(r.batch, r.rows) for r in rows] == list(enumerate(held))
 
 
 def test_a_cancelled_preview_stops_at_its_next_step(world: Recalculated) -> None:

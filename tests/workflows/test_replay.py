@@ -37,6 +37,13 @@ def test_every_way_a_resolution_can_end_is_recorded() -> None:
     assert {f"apply_review.{way}" for way in ("completed", "retried", "failed")} <= names
 
 
+def test_every_way_a_recalculation_can_end_is_recorded() -> None:
+    names = {path.stem for path in HISTORIES}
+    ways = ("completed", "retried", "failed", "cancelled")
+    assert {f"commit_recalculation.{way}" for way in ways} <= names
+    assert {f"preview_recalculation.{way}" for way in (*ways, "stopped")} <= names
+
+
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda p: p.stem)
 async def test_a_recorded_history_replays(path: Path) -> None:
     assert await replay(path) is None
