@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
@@ -21,7 +21,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from core import breaker
-from core.errors import Misconfigured, RateLimited, Unavailable
+from core.errors import Misconfigured, RateLimited, TonnageError, Unavailable
 from core.matching import model_choice, prompt
 from core.matching.prompt import InvalidAnswer, Question
 from core.ports import Ranker, RankReply
@@ -35,7 +35,11 @@ log = logging.getLogger(__name__)
 # After so many attempts of one batch the offline ranker stands in.
 ATTEMPTS = 6
 CHARS_PER_TOKEN = 3  # a careful estimate for what is reserved; what is spent is the server's count
-ANSWER_TOKENS = 8  # an activity
+ANSWER_TOKENS = 8  # an activity, until an answer shows how much this model thinks
+# Another file asks the same now: its answer is waited for so long, then this batch leaves its slot
+# to somebody else and comes back.
+ELSEWHERE_POLLS, ELSEWHERE_POLL_S = 5, 1.0
+ELSEWHERE_DELAY = timedelta(seconds=10)
 UNAVAILABLE = ("model_unavailable", "The language model was away, so our own ranker decided.")
 REFUSED_CALL = (
     "model_refused_call",
@@ -55,6 +59,10 @@ UNUSABLE = {
 SETTLED = frozenset({"own_factor", "not_an_emission"})
 
 
+# The decision for an activity, once its question has an answer or will get none.
+Verdict = Callable[["Asked"], Decision]
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """One activity on its way through the model."""
@@ -63,6 +71,15 @@ class Asked:
     offered: Decision
     question: Question
     hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """For whom, and among what, is asked."""
+
+    organization_id: UUID
+    factors: Mapping[UUID, EmissionFactor]
+    thresholds: Thresholds
 
 
 class AskModel:
@@ -83,6 +100,7 @@ class AskModel:
         self.ask_below = ask_below
         self.clock = clock
         self.breaker_name = f"{ranker.provider}/{ranker.model}"
+        self.answer_tokens = ANSWER_TOKENS
 
     def decide(
         self,
@@ -96,23 +114,16 @@ class AskModel:
         with tenant_session(self.engine, organization_id) as session:
             if not model_calls.may_ask(session, organization_id):
                 return list(offered)
-        asked = [
+        wanted = (
             self.asked(query, decision, factors)
             for query, decision in zip(queries, offered, strict=True)
             if self.wanted(decision)
-        ]
-        with tenant_session(self.engine, organization_id) as session:
-            kept = model_calls.kept_answers(session, organization_id, (a.hash for a in asked))
-        done = {
-            a.query.key: self.chosen(a, kept[a.hash].factor_id, factors, thresholds)
-            for a in asked
-            if a.hash in kept
-        }
-        waiting = [a for a in asked if a.hash not in kept]
-        for start in range(0, len(waiting), prompt.MAX_QUESTIONS):
-            batch = waiting[start : start + prompt.MAX_QUESTIONS]
-            self.require_time(first=start == 0)
-            done |= self.batch(organization_id, batch, factors, thresholds)
+        )
+        asked = {one.query.key: one for one in wanted if one.question.candidates}
+        asking = Asking(organization_id, factors, thresholds)
+        # By question: two activities may differ in what the model is not told.
+        verdicts = self.verdicts(asking, {a.hash: a for a in asked.values()})
+        done = {key: verdicts[a.hash](a) for key, a in asked.items()}
         return [done.get(q.key, d) for q, d in zip(queries, offered, strict=True)]
 
     def wanted(self, decision: Decision) -> bool:
@@ -129,33 +140,52 @@ class AskModel:
         question = Question(query, tuple(known[: prompt.MAX_CANDIDATES]))
         return Asked(query, offered, question, question.hash(self.ranker.model, factors))
 
-    def chosen(
-        self,
-        asked: Asked,
-        factor_id: UUID | None,
-        factors: Mapping[UUID, EmissionFactor],
-        thresholds: Thresholds,
-    ) -> Decision:
-        """Return the decision for a choice; it names the question, by which the answer is found."""
-        by_id = {c.factor_id: c for c in asked.question.candidates}
-        choice = by_id.get(factor_id) if factor_id else None
-        factor = factors.get(factor_id) if factor_id else None
-        decision = model_choice.decide(
-            asked.query, asked.offered, choice, factor, thresholds, self.ranker.model
-        )
-        return replace(decision, question_hash=asked.hash)
+    def verdicts(self, asking: Asking, asked: Mapping[str, Asked]) -> dict[str, Verdict]:
+        """Return what becomes of each question, asking only what has no answer yet."""
+        found = self.kept(asking, asked)
+        first, polls = True, 0
+        while waiting := {h: a for h, a in asked.items() if h not in found}:
+            self.require_time(first=first)
+            with model_calls.claimed(
+                self.engine, asking.organization_id, waiting, prompt.MAX_QUESTIONS
+            ) as ours:
+                # Whoever had the claim before may have left the answer.
+                found |= self.kept(asking, ours)
+                if batch := [waiting[h] for h in ours if h not in found]:
+                    found |= self.batch(asking, batch)
+                    first = False
+            if not ours:
+                polls += 1
+                self.wait_for_others(polls)
+                found |= self.kept(asking, waiting)
+        return found
 
-    def batch(
-        self,
-        organization_id: UUID,
-        batch: list[Asked],
-        factors: Mapping[UUID, EmissionFactor],
-        thresholds: Thresholds,
-    ) -> dict[str, Decision]:
+    def kept(self, asking: Asking, hashes: Iterable[str]) -> dict[str, Verdict]:
+        """Return the verdicts of the answers that are there."""
+        with tenant_session(self.engine, asking.organization_id) as session:
+            answers = model_calls.kept_answers(session, asking.organization_id, hashes)
+        return {h: self.choice(asking, answer.factor_id) for h, answer in answers.items()}
+
+    def choice(self, asking: Asking, factor_id: UUID | None) -> Verdict:
+        """Return the verdict of a choice; it names the question, by which the answer is found."""
+
+        def verdict(asked: Asked) -> Decision:
+            by_id = {c.factor_id: c for c in asked.question.candidates}
+            choice = by_id.get(factor_id) if factor_id else None
+            factor = asking.factors.get(factor_id) if factor_id else None
+            decision = model_choice.decide(
+                asked.query, asked.offered, choice, factor, asking.thresholds, self.ranker.model
+            )
+            return replace(decision, question_hash=asked.hash)
+
+        return verdict
+
+    def batch(self, asking: Asking, batch: list[Asked]) -> dict[str, Verdict]:
         """Ask about at most twenty activities; keep the answer before anything is done with it."""
         if not self.allowed():
             return stood_in(batch, *UNAVAILABLE)
-        request = prompt.build([a.question for a in batch], factors)
+        organization_id = asking.organization_id
+        request = prompt.build([a.question for a in batch], asking.factors)
         estimate = self.estimate(request, len(batch))
         with tenant_session(self.engine, organization_id) as session:
             reservation = model_calls.reserve(
@@ -170,47 +200,53 @@ class AskModel:
         except (RateLimited, Unavailable, Misconfigured) as error:
             self.settle(organization_id, reservation, None)
             return self.failed(error, batch)
-        self.record(breaker.succeeded())
-        return self.answered(organization_id, reservation, reply, batch, factors, thresholds)
+        except BaseException:
+            # Cancelled within the call. What it cost will never be known: what was reserved counts
+            # until it expires.
+            self.probe_unused()
+            raise
+        with activity.shield_thread_cancel_exception():  # it is paid for: keep it first
+            self.record(breaker.succeeded())
+            return self.answered(asking, reservation, estimate, reply, batch)
 
     def answered(
         self,
-        organization_id: UUID,
+        asking: Asking,
         reservation: UUID,
+        estimate: Cost,
         reply: RankReply,
         batch: list[Asked],
-        factors: Mapping[UUID, EmissionFactor],
-        thresholds: Thresholds,
-    ) -> dict[str, Decision]:
+    ) -> dict[str, Verdict]:
         """Keep the reply with its cost, then decide by it."""
         problem, choices = read_reply(reply, batch)
+        tokens = reply.input_tokens + reply.output_tokens
         cost = self.ranker.cost_usd(reply.input_tokens, reply.output_tokens)
         call = Answered(
             self.ranker.provider, reply.model or self.ranker.model, prompt.PROMPT_VERSION,
-            reply.text.replace("\0", ""), problem or "answered", reply.input_tokens,
-            reply.output_tokens, cost,
+            reply.text, problem or "answered", reply.input_tokens, reply.output_tokens, cost,
         )  # fmt: skip
         answers = {a.hash: factor_id for a, factor_id in zip(batch, choices, strict=False)}
-        with tenant_session(self.engine, organization_id) as session:
-            model_calls.keep(session, organization_id, call, answers)
-            spent = Cost(reply.input_tokens + reply.output_tokens, cost)
-            model_calls.settle(session, organization_id, reservation, spent)
+        with tenant_session(self.engine, asking.organization_id) as session:
+            model_calls.keep(session, asking.organization_id, call, answers)
+            # A server that does not count what it takes would be free of any budget.
+            spent = Cost(tokens, cost) if tokens else estimate
+            model_calls.settle(session, asking.organization_id, reservation, spent)
             session.commit()
+        self.answer_tokens = max(self.answer_tokens, reply.output_tokens // len(batch))
         if problem is not None:
-            return {
-                a.query.key: model_choice.unusable(
-                    a.offered, f"model_answer_{problem}", UNUSABLE[problem]
-                )
-                for a in batch
-            }
-        return {a.query.key: self.chosen(a, answers[a.hash], factors, thresholds) for a in batch}
+            return not_used(batch, f"model_answer_{problem}", UNUSABLE[problem])
+        return {h: self.choice(asking, factor_id) for h, factor_id in answers.items()}
 
-    def failed(self, error: Exception, batch: list[Asked]) -> dict[str, Decision]:
+    def failed(self, error: TonnageError, batch: list[Asked]) -> dict[str, Verdict]:
         """Count a failed call; raise to have it tried again, or let the offline ranker decide."""
         log.warning("the language model failed: %s", error)
         if isinstance(error, Misconfigured):
-            # Trying again cannot help, and every other file would fail alike.
-            self.record_failure(for_good=True)
+            # Trying again cannot help. A wrong key or model fails every other file alike; what
+            # may be due to this request alone must not take the model from other organizations.
+            if error.code == Misconfigured.code:
+                self.record_failure(for_good=True)
+            else:
+                self.probe_unused()
             return stood_in(batch, *REFUSED_CALL)
         limited = isinstance(error, RateLimited)
         if limited:
@@ -230,21 +266,30 @@ class AskModel:
         """Stop before a call that this attempt could not wait for: its end would be paid for and
         lost. What was answered is kept, so the next attempt goes on from here."""
         info = activity.info()
-        if activity.is_cancelled():
-            raise ApplicationError("the batch was cancelled", type="Cancelled", non_retryable=True)
         if info.start_to_close_timeout is None or info.started_time is None:
             return
         ends = info.started_time.timestamp() + info.start_to_close_timeout.total_seconds()
-        if not first and time.time() + self.ranker.timeout_s > ends:
+        # An index may have been built before the first call; the next attempt finds it built. One
+        # that still has no time for a single call never will.
+        if not (first and info.attempt > 1) and time.time() + self.ranker.timeout_s > ends:
             raise ApplicationError(
                 "more calls than fit one attempt", type="Continue",
                 next_retry_delay=timedelta(milliseconds=1),
             )  # fmt: skip
 
+    def wait_for_others(self, polls: int) -> None:
+        """Wait a moment for answers that others have asked for, or come back later."""
+        if polls > ELSEWHERE_POLLS:
+            raise ApplicationError(
+                "another batch is asking the same", type="AskedElsewhere",
+                next_retry_delay=ELSEWHERE_DELAY,
+            )  # fmt: skip
+        time.sleep(ELSEWHERE_POLL_S)
+
     def estimate(self, request: prompt.Request, activities: int) -> Cost:
         """Return the most that a call will probably take."""
         characters = len(request.system) + len(request.user) + len(str(request.schema))
-        tokens, answer = characters // CHARS_PER_TOKEN, ANSWER_TOKENS * activities
+        tokens, answer = characters // CHARS_PER_TOKEN, self.answer_tokens * activities
         return Cost(tokens + answer, self.ranker.cost_usd(tokens, answer))
 
     def allowed(self) -> bool:
@@ -298,6 +343,11 @@ def read_reply(reply: RankReply, batch: Sequence[Asked]) -> tuple[str | None, li
     return None, [None if choice is None else choice.factor_id for choice in found]
 
 
-def stood_in(batch: Sequence[Asked], code: str, sentence: str) -> dict[str, Decision]:
-    """Return the offline decisions, and say why the model did not decide."""
-    return {a.query.key: model_choice.stood_in(a.offered, code, sentence) for a in batch}
+def stood_in(batch: Sequence[Asked], code: str, sentence: str) -> dict[str, Verdict]:
+    """Return verdicts of the offline ranker that say why the model did not decide."""
+    return {a.hash: lambda one: model_choice.stood_in(one.offered, code, sentence) for a in batch}
+
+
+def not_used(batch: Sequence[Asked], code: str, sentence: str) -> dict[str, Verdict]:
+    """Return verdicts of the offline ranker, listed for review: the answer cannot be used."""
+    return {a.hash: lambda one: model_choice.unusable(one.offered, code, sentence) for a in batch}

@@ -159,7 +159,9 @@ class DevStack:
     def environment(self, settings: Settings) -> dict[str, str]:
         """Return the environment of a child: ours, with the settings on top."""
         values = settings.model_dump(mode="json", exclude_none=True)
-        values["secret_key"] = settings.secret_key.get_secret_value()
+        # A dump shows stars for a secret.
+        for name in ("secret_key", "openai_api_key"):
+            values[name] = getattr(settings, name).get_secret_value()
         ours = {f"TONNAGE_{name.upper()}": str(value) for name, value in values.items()}
         return {**os.environ, **ours, "PYTHONUNBUFFERED": "1"}
 

@@ -19,8 +19,9 @@ from core.records import (
 
 # A model's own words about its certainty are worth little, so what we take is how far two rankers
 # that know nothing of each other agree. These are priors and no calibration: without a key there
-# is nothing to calibrate on; docs/model.md says so too.
-_DOUBT_LEFT = 0.35  # of the offline ranker's doubt when the model chooses the same
+# is nothing to calibrate on; docs/model.md says so too. The two meet where the offline ranker knows
+# nothing (0): agreement is never worth less than disagreement.
+_DOUBT_LEFT = 0.28  # of the offline ranker's doubt when the model chooses the same
 _OTHER = 0.72  # when it chooses another, less where the offline ranker was sure
 _OTHER_LOSS = 0.3
 

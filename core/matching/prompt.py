@@ -18,11 +18,12 @@ from uuid import UUID
 
 from core.records import ActivityQuery, Candidate, EmissionFactor
 
-# Part of every question's hash: raise it when the words below change.
+# Part of every question's hash, as the words below are; kept with every answer.
 PROMPT_VERSION = "1"
 MAX_QUESTIONS = 20
 MAX_CANDIDATES = 20
 MAX_TEXT = 400  # of one field; longer texts say no more about what was bought
+_MAX_READ = 4 * MAX_TEXT  # searching for addresses takes the square of a text's length
 NONE = "NONE"
 
 SYSTEM = (
@@ -58,7 +59,7 @@ class Question:
     def hash(self, model: str, factors: Mapping[UUID, EmissionFactor]) -> str:
         """Return the sha256 hex of everything that the answer may depend on."""
         told = {
-            "prompt": PROMPT_VERSION,
+            "prompt": [PROMPT_VERSION, SYSTEM],
             "model": model,
             "activity": activity_json(self.query),
             "candidates": [
@@ -83,6 +84,11 @@ def redacted(text: str | None) -> str | None:
     """Return a text without e-mail addresses, bank accounts and telephone numbers, and cut."""
     if text is None:
         return None
+    if len(text) > _MAX_READ:
+        # Not within a word: half an address would not be found.
+        text = text[:_MAX_READ].rpartition(" ")[0] or text[:MAX_TEXT]
+    # Half a surrogate pair is no Unicode: neither the hash nor the request could be written.
+    text = text.encode("utf-8", "replace").decode()
     for pattern in (_MAIL, _IBAN, _PHONE):
         text = pattern.sub("[removed]", text)
     return text[:MAX_TEXT]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
 from core.breaker import Breaker
@@ -79,21 +81,64 @@ def keep(
             **{name: getattr(call, name) for name in Answered.__slots__},
         },
     )
-    for question_hash, factor_id in sorted(answers.items()):
+    if answers:
         session.execute(
             text(
                 "INSERT INTO model_answers (organization_id, question_hash, call_id,"
                 " emission_factor_id) VALUES (:organization_id, :hash, :call_id, :factor_id)"
                 " ON CONFLICT (organization_id, question_hash) DO NOTHING"
             ),
-            {
-                "organization_id": organization_id,
-                "hash": question_hash,
-                "call_id": call_id,
-                "factor_id": factor_id,
-            },
+            [
+                {
+                    "organization_id": organization_id,
+                    "hash": question_hash,
+                    "call_id": call_id,
+                    "factor_id": factor_id,
+                }
+                for question_hash, factor_id in sorted(answers.items())
+            ],
         )
     return call_id
+
+
+@contextmanager
+def claimed(
+    engine: Engine, organization_id: UUID, hashes: Iterable[str], most: int
+) -> Iterator[list[str]]:
+    """Yield up to `most` of the questions that nobody else is asking now, ours until the block
+    ends.
+
+    Files with the same activities are worked on at once, and each would pay for the answer. The
+    locks belong to a transaction, which also works behind PgBouncer, and end with its process. It
+    lies idle while the model thinks: it has no row and no snapshot, so it holds up no vacuum.
+    """
+    session = Session(engine)
+    try:
+        # A dead client is noticed by its connection; a call may take ten minutes.
+        session.execute(
+            text("SELECT set_config('idle_in_transaction_session_timeout', :timeout, true)"),
+            {"timeout": str(int(RESERVED_FOR.total_seconds() * 1000))},
+        )
+        found: list[str] = []
+        waiting = list(dict.fromkeys(hashes))
+        while waiting and len(found) < most:
+            tried, waiting = waiting[: most - len(found)], waiting[most - len(found) :]
+            taken = session.execute(
+                text(
+                    "SELECT pg_try_advisory_xact_lock(hashtextextended(:prefix || hash, 0))"
+                    " FROM unnest(CAST(:hashes AS text[])) WITH ORDINALITY AS t (hash, n)"
+                    " ORDER BY n"
+                ),
+                {"prefix": f"model_question/{organization_id}/", "hashes": tried},
+            ).scalars()
+            found += [h for h, ours in zip(tried, taken, strict=True) if ours]
+        yield found
+    finally:
+        try:
+            session.close()
+        except DBAPIError:
+            # The connection was lost meanwhile, and the claim with it; the answer is there.
+            session.invalidate()
 
 
 def may_ask(session: Session, organization_id: UUID) -> bool:
