@@ -95,7 +95,7 @@ def conditions(organization_id: UUID, wanted: FactorFilter) -> list[ColumnElemen
         found.append(
             FACTOR.region.is_(None)
             if region == "GLOBAL"
-            else or_(FACTOR.region == region, FACTOR.region.startswith(f"{region}-", True))
+            else or_(FACTOR.region == region, FACTOR.region.startswith(f"{region}-", autoescape=True))
         )
     if wanted.year is not None:
         first, last = FACTOR.valid_from_year, FACTOR.valid_to_year
@@ -139,12 +139,14 @@ def _matches(organization_id: UUID, typed: str) -> ColumnElement[bool]:
         vector.op("@@")(search_query(organization_id, typed)),
         FACTOR.source_id == typed,
     ]
-    words = re.findall(r"[^\W_]+", typed)[:_WORDS]
-    if words:
-        beginnings = func.to_tsquery(
-            cast("simple", REGCONFIG), " & ".join(f"{word}:*" for word in words)
-        )
-        found.append(FACTOR.search_words.op("@@")(beginnings))
+    # "R-410A" is written R410A in one table and R-410A in another: try it both ways.
+    for written in {typed, re.sub(r"(?<=\w)[-./](?=\w)", "", typed)}:
+        words = re.findall(r"[^\W_]+", written)[:_WORDS]
+        if words:
+            beginnings = func.to_tsquery(
+                cast("simple", REGCONFIG), " & ".join(f"{word}:*" for word in words)
+            )
+            found.append(FACTOR.search_words.op("@@")(beginnings))
     return or_(*found)
 
 
