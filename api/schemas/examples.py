@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from api.schemas.examples_factors import BY_SCHEMA as FACTORS
 from api.schemas.examples_recalculations import BY_SCHEMA as RECALCULATIONS
 
 ORGANIZATION = "019b8a53-7a10-7c44-9d1c-0c1f4c0d2b11"
@@ -360,5 +361,6 @@ BY_SCHEMA: dict[str, dict[str, Any]] = {
     "ReportList": REPORTS,
     "ReportDetail": REPORT_DETAIL,
     "ReportDeleted": {"deleted": True, "report_id": REVIEW},
+    **FACTORS,
     **RECALCULATIONS,
 }

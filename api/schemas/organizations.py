@@ -43,6 +43,7 @@ class OrganizationAnswer(Answer):
     review_below: float = Field(description="Rows below this confidence are listed for review")
     hold_below: float = Field(description="Rows below this confidence get no figure")
     factor_releases: list[str] = Field(description="Pinned: what the next match may use")
+    ai_matching: bool = Field(description="Whether texts may go to a configured language model")
     data_retention_days: int | None
     created_at: dt.datetime
     updated_at: dt.datetime
@@ -65,4 +66,5 @@ class OrganizationPatch(Body):
     review_below: Share = 0.0
     hold_below: Share = 0.0
     factor_releases: Annotated[tuple[Line, ...], Field(min_length=1, max_length=50)] = ()
+    ai_matching: bool = True
     data_retention_days: Annotated[int, Field(ge=1, le=36_500)] | None = None

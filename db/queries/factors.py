@@ -95,7 +95,9 @@ def conditions(organization_id: UUID, wanted: FactorFilter) -> list[ColumnElemen
         found.append(
             FACTOR.region.is_(None)
             if region == "GLOBAL"
-            else or_(FACTOR.region == region, FACTOR.region.startswith(f"{region}-", autoescape=True))
+            else or_(
+                FACTOR.region == region, FACTOR.region.startswith(f"{region}-", autoescape=True)
+            )
         )
     if wanted.year is not None:
         first, last = FACTOR.valid_from_year, FACTOR.valid_to_year

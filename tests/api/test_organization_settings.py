@@ -75,6 +75,7 @@ def test_every_setting_is_kept_and_audited_with_before_and_after(
         "name": "Alpha Works", "industry": "Steel", "country": "Germany",
         "search_language": "german", "review_below": 0.7, "hold_below": 0.2,
         "factor_releases": ["desnz-2024", "desnz-2025"], "data_retention_days": 90,
+        "ai_matching": False,
     }  # fmt: skip
     answer = patch(client, alpha, **wanted)
     assert answer.status_code == 200, answer.text
@@ -87,7 +88,7 @@ def test_every_setting_is_kept_and_audited_with_before_and_after(
     assert event.before == {
         "name": "Alpha", "industry": None, "country": "GB", "search_language": "english",
         "review_below": 0.6, "hold_below": 0.3, "factor_releases": list(DEFAULT_RELEASES),
-        "data_retention_days": 365,
+        "data_retention_days": 365, "ai_matching": True,
     }  # fmt: skip
     assert event.after == expected
 

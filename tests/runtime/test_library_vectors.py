@@ -24,8 +24,12 @@ def test_every_text_of_the_shipped_releases_has_its_vector() -> None:
 def test_a_sample_is_what_the_model_says_today() -> None:
     texts = random.Random(7).sample(library_vectors.library_texts(), 40)
     _, shipped = library_vectors.look_up(MODEL, texts)
-    # half precision has 11 significant bits: a coordinate below 1 is off by at most 2^-12
-    assert np.abs(shipped - OnnxEmbedder().embed(texts)).max() <= 2**-12
+    today = OnnxEmbedder().embed(texts)
+    # Kernels for int8 round otherwise on processors with VNNI: cosines of 0.9955 and more were
+    # measured over 2,000 texts. Another text's vector is far below (0.2 in the middle).
+    assert (shipped * today).sum(axis=1).min() >= 0.99
+    others = np.roll(today, 1, axis=0)
+    assert np.median((shipped * others).sum(axis=1)) < 0.6
 
 
 def test_a_text_of_another_model_or_spelling_is_not_known() -> None:
