@@ -42,7 +42,6 @@ ALTERNATES: dict[str, dict[str, float]] = {
     "copper": {"scrap_metal": -2.0},
     "electrical_it": {"weee_mixed": -0.6, "weee_small": -1.0},
     "weee_mixed": {"weee_small": -0.6, "electrical_it": -1.5},
-    "weee_fridges": {"weee_large": -2.0},
     "weee_small": {"weee_mixed": -0.6},
     "weee_large": {"weee_mixed": -0.8},
     "flatpanel": {"weee_mixed": -1.0},
@@ -97,7 +96,11 @@ def conventions(reading: Reading, factor: EmissionFactor, owner: str | None) -> 
         rules.append(Reason(code, sentence))
 
     query, path = reading.query, " ".join(factor.levels).lower()
-    if query.dimension is Dimension.ENERGY and factor.basis is Basis.GROSS and query.basis is None:
+    stated = reading.basis if query.basis is None else None
+    if stated and factor.basis:
+        rule("stated_basis", f"The text states the {stated.value} calorific value.")
+    unsaid = query.dimension is Dimension.ENERGY and reading.basis is None
+    if unsaid and factor.basis is Basis.GROSS:
         rule("gross_cv_default", "No calorific value basis is stated; gross CV is the convention.")
     if "with rf" in path and not reading.has("rf", "with"):
         rule(

@@ -21,6 +21,7 @@ _KEY_FACET = {"energy": "product", "vehicle": "mode", "refrigerant": "gas", "mat
 _COMPANY = frozenset({
     "company", "pool", "fleet", "lease", "leased", "firmenwagen", "dienstwagen", "fuhrpark",
 })  # fmt: skip
+_FINAL = frozenset({"landfill", "incineration", "composting", "ad"})
 _LIQUID = frozenset({"l", "ml", "hl", "gal_us", "gal_uk", "bbl"})
 _BOTTLED = frozenset({"propane", "butane", "lpg", "cng", "lng"})
 _GASEOUS = frozenset({"scf", "ft3", "ccf", "mcf"})
@@ -116,9 +117,9 @@ def _energy(
     query = reading.query
     if factor.activity_kind == "managed_asset" and owner != "managed":
         return False
-    if query.basis and factor.basis and query.basis is not factor.basis:
+    if reading.basis and factor.basis and reading.basis is not factor.basis:
         return False
-    if query.basis is None and factor.basis is not None:
+    if reading.basis is None and factor.basis is not None:
         found.add("basis", 0.5 if factor.basis is Basis.GROSS else -1.0)
     if query.dimension is Dimension.VOLUME and factor.activity_kind not in (
         "water_supply", "water_treatment",
@@ -228,8 +229,10 @@ def _air(found: Fit, reading: Reading, facets: Facets) -> bool:
 
 
 def _material(found: Fit, reading: Reading, facets: Facets) -> bool:
-    waste = reading.has("waste", "yes") or bool(reading.facets.get("route"))
-    found.add("waste_words", -4.0 if waste else 1.0)
+    # What is thrown away was not bought: no figure of its making, whatever else is missing.
+    if reading.has("waste", "yes") or set(reading.facets.get("route", ())) - {"reuse"}:
+        return False
+    found.add("waste_words", 1.0)
     _soft(found, reading, facets, "source")
     return True
 
@@ -239,7 +242,11 @@ def _waste(found: Fit, reading: Reading, facets: Facets) -> bool:
     waste = reading.has("waste", "yes") or bool(routes)
     found.add("waste_words", 3.0 if waste else -4.0)
     has = facets.get("route", frozenset())
+    if reading.has("waste", "content"):
+        return False  # bought, with recycled content
     if routes:
+        if routes[0] in _FINAL and _route(routes[0], has, reading) <= 0:
+            return False  # the publisher leaves this way blank: another way is no substitute
         score = max((_route(route, has, reading) - 0.5 * i for i, route in enumerate(routes)))
         if score <= 0:
             return False

@@ -186,7 +186,8 @@ def _fallbacks(
             found.append(Fallback("subregion", f"{query.region or 'US'}, {place}", factor.region))
     if query.year is not None and not covers(factor, query.year):
         found.append(Fallback("year", str(query.year), str(factor.data_year)))
-    if query.basis is None and factor.basis is not None and query.dimension is Dimension.ENERGY:
+    unsaid = reading.basis is None and query.dimension is Dimension.ENERGY
+    if unsaid and factor.basis is not None:
         found.append(Fallback("basis", "not stated", factor.basis.value))
     return found
 
