@@ -4,8 +4,9 @@ Embedding 27,000 texts takes a minute on two cores; reading them takes a tenth o
 is derived: `python -m runtime.adapters.library_vectors` writes it from the shipped tables and the
 shipped model (delete it first to embed everything anew); a test compares a sample. Half precision:
 a coordinate differs by at most 0.0005; between processors with and without VNNI the int8 kernels
-differ more (cosine 0.9955 and above, measured), so shipping them also keeps machines alike. Only the releases that every organization starts with are
-in it: of an older edition a few dozen texts differ, which are embedded in a moment.
+differ more (cosine 0.9955 and above, measured), so shipping them also keeps machines alike. Only
+the releases that every organization starts with are in it: of an older edition a few dozen texts
+differ, which are embedded in a moment.
 """
 
 from __future__ import annotations
