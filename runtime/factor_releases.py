@@ -17,10 +17,11 @@ from sqlmodel import Session
 from core.errors import Conflict
 from core.factors.importers.result import SourceMeta
 from core.factors.release_file import dump_factors
+from core.matching.candidates import describing_text
 from core.ports import Embedder
 from core.records import EmissionFactor
 from db.queries import library
-from runtime.adapters.library_vectors import describing_text, look_up
+from runtime.adapters.library_vectors import look_up
 
 
 class Outcome(StrEnum):

@@ -26,6 +26,12 @@ KEY_FACET = {"energy": "product", "vehicle": "mode", "refrigerant": "gas", "mate
              "waste": "material"}  # fmt: skip
 
 SEGMENT = "#segment"
+Vectors = NDArray[np.float32]
+
+
+def describing_text(factor: EmissionFactor) -> str:
+    """Return the text by which a factor is found by meaning; its vector is in PostgreSQL too."""
+    return f"{factor.name} {factor.category}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +47,18 @@ class Entry:
 class LibraryIndex:
     """A set of factors to match against. Immutable after `build`; safe to share."""
 
-    def __init__(self, entries: list[Entry], spend: SpendIndex, embedder: Embedder | None) -> None:
+    def __init__(
+        self,
+        entries: list[Entry],
+        spend: SpendIndex,
+        embedder: Embedder | None,
+        vectors: Vectors | None = None,
+    ) -> None:
+        """`vectors` holds a row for `describing_text` of each entry, in order."""
         self.entries = entries
         self.spend = spend
         self.embedder = embedder
+        self._vectors: dict[Dimension, Vectors] = {}
         self._usable_spend: dict[int | None, NDArray[np.bool_]] = {}
         self.editions = Editions([*(entry.factor for entry in entries), *spend.factors])
         self.by_id = {entry.factor.id: entry.factor for entry in entries}
@@ -54,9 +68,11 @@ class LibraryIndex:
         )
         self._by_dimension: dict[Dimension, list[Entry]] = defaultdict(list)
         self._dimensions: dict[tuple[str, str], set[Dimension]] = defaultdict(set)
-        for entry in entries:
+        rows: dict[Dimension, list[int]] = defaultdict(list)
+        for row, entry in enumerate(entries):
             dimension = entry.factor.dimension
             self._by_dimension[dimension].append(entry)
+            rows[dimension].append(row)
             facet = KEY_FACET.get(entry.family)
             upstream = entry.facets.get("upstream", frozenset())
             # Most car rows are by market segment, which few activities name: kept apart.
@@ -67,6 +83,8 @@ class LibraryIndex:
                 )
                 if not entry.facets.get("upstream"):
                     self._dimensions[facet or entry.family, value].add(dimension)
+        if vectors is not None:
+            self._vectors = {dimension: vectors[places] for dimension, places in rows.items()}
         self.own = [
             (
                 factor,
@@ -114,14 +132,16 @@ class LibraryIndex:
             elif not factor.biogenic:
                 stems = frozenset(content_stems(factor.name, expand=False))
                 entries.append(Entry(factor, family_of(factor), facets_of(factor), stems))
-        vectors = None
-        if embedder is not None and spend:
-            texts = [text for f in spend for text in entry_texts(f)]
-            if cache_dir is not None and isinstance(embedder, CachingEmbedder):
-                vectors = embedder.embed_cached(texts, cache_dir)
-            else:
-                vectors = embedder.embed(texts)
-        return cls(entries, SpendIndex(spend, vectors), embedder)
+        if embedder is None:
+            return cls(entries, SpendIndex(spend, None), None)
+        texts = [text for f in spend for text in entry_texts(f)]
+        near = [describing_text(entry.factor) for entry in entries]
+        if cache_dir is not None and isinstance(embedder, CachingEmbedder):
+            vectors = embedder.embed_cached(texts + near, cache_dir)
+        else:
+            vectors = embedder.embed(texts + near)
+        of_spend = vectors[: len(texts)] if spend else None
+        return cls(entries, SpendIndex(spend, of_spend), embedder, vectors[len(texts) :])
 
     def named(
         self, dimension: Dimension, facet: str, values: Iterable[str], upstream: frozenset[str]
@@ -151,6 +171,18 @@ class LibraryIndex:
                 counts.update(rows)
         best = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:limit]
         return [self._by_dimension[dimension][row] for row, _ in best]
+
+    def by_meaning(
+        self, dimension: Dimension, text: str, limit: int = 200
+    ) -> list[tuple[Entry, float]]:
+        """Return the entries whose texts are nearest in meaning, with their cosines, best first."""
+        vectors = self._vectors.get(dimension)
+        if self.embedder is None or vectors is None:
+            return []
+        similar = vectors @ self.embedder.embed([text])[0]
+        best = np.argsort(-similar, kind="stable")[:limit]
+        entries = self._by_dimension[dimension]
+        return [(entries[row], float(similar[row])) for row in best.tolist()]
 
     def _text_index(self) -> dict[Dimension, dict[str, list[int]]]:
         index: dict[Dimension, dict[str, list[int]]] = {}

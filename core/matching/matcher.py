@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 from core.matching.candidates import LibraryIndex
@@ -11,7 +12,7 @@ from core.matching.money_rules import not_an_emission, nothing_but_a_vendor
 from core.matching.own import own_matches
 from core.matching.physical_match import match_physical
 from core.matching.reading import read_activity
-from core.matching.spend_match import match_spend
+from core.matching.spend_match import embedded, match_spend
 from core.records import ActivityQuery, Decision, Dimension, EmissionFactor, Thresholds
 
 KEPT_CANDIDATES = 20
@@ -30,18 +31,23 @@ class OfflineMatcher:
         return self.index.by_id
 
     def match(self, queries: Sequence[ActivityQuery], thresholds: Thresholds) -> Sequence[Decision]:
-        """Return one decision for each query, in order. The order of queries changes nothing."""
-        decisions: dict[int, Decision] = {}
-        spend: list[int] = []
-        for place, query in enumerate(queries):
-            decision = self._without_spend(query, thresholds)
-            if decision is None:
-                spend.append(place)
-            else:
-                decisions[place] = decision
-        found = match_spend(self.index, [queries[p] for p in spend], thresholds, self.keep)
+        """Return one decision for each query, in order. The order of queries changes nothing.
+
+        Texts of money are embedded in a thread beside the rest: the model runs outside of
+        Python's lock, and each of the two keeps a core busy.
+        """
+        money = [p for p, q in enumerate(queries) if q.dimension is Dimension.MONEY]
+        decisions = {p: self._without_spend(queries[p], thresholds) for p in money}
+        spend = [p for p in money if decisions[p] is None]
+        lines = [queries[p] for p in spend]
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="embed") as beside:
+            vectors = beside.submit(embedded, self.index, lines)
+            for place, query in enumerate(queries):
+                if place not in decisions:
+                    decisions[place] = self._without_spend(query, thresholds)
+            found = match_spend(self.index, lines, vectors.result(), thresholds, self.keep)
         decisions.update(zip(spend, found, strict=True))
-        return [decisions[place] for place in range(len(queries))]
+        return [d for p in range(len(queries)) if (d := decisions[p]) is not None]
 
     def _without_spend(self, query: ActivityQuery, thresholds: Thresholds) -> Decision | None:
         """Decide what needs no spend ranking; None sends the query there."""

@@ -237,21 +237,34 @@ def _by_words(
 ) -> Decision:
     query = reading.query
     stems = frozenset(content_stems(query.name, expand=False))
-    ranked: list[Scored] = []
-    for entry in index.by_words(query.dimension, stems):
+
+    def usable(entry: Entry) -> bool:
         if entry.facets.get("upstream") and not reading.facets.get("upstream"):
-            continue
-        if not index.editions.current(entry.factor, query.year):
-            continue
-        if locally_bound(entry.factor) and (entry.factor.region or "")[:2] != (region or "")[:2]:
-            continue
-        share = overlap(stems, entry.stems)
-        ranked.append(Scored(entry.factor, 5 * share, {"words": share}))
+            return False
+        home = (entry.factor.region or "")[:2] == (region or "")[:2]
+        return (home or not locally_bound(entry.factor)) and index.editions.current(
+            entry.factor, query.year
+        )
+
+    ranked = [
+        Scored(entry.factor, 5 * share, {"words": share})
+        for entry in index.by_words(query.dimension, stems)
+        if usable(entry)
+        for share in (overlap(stems, entry.stems),)
+    ]
     ranked.sort(key=lambda s: (-s.score, s.factor.source_id))
     if ranked and not named and ranked[0].signals["words"] >= _ENOUGH_WORDS:
         confidence = text_confidence(ranked[0].signals["words"], own=False)
         fallbacks = _fallbacks(reading, ranked[0].factor, region, None)
         return decided(query, ranked[:keep], confidence, thresholds, [], fallbacks)
+    # Nothing is decided by likeness alone; it is what a reviewer or a model chooses from.
+    found = {scored.factor.id: scored for scored in ranked}
+    for entry, likeness in index.by_meaning(query.dimension, reading.text):
+        if usable(entry):
+            near = found.setdefault(entry.factor.id, Scored(entry.factor, 0.0))
+            near.score += 5 * likeness
+            near.signals["meaning"] = likeness
+    ranked = sorted(found.values(), key=lambda s: (-s.score, s.factor.source_id))
     if named:
         return held(
             query, NO_CANDIDATE,

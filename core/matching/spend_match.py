@@ -18,14 +18,15 @@ _EXTRA = 0.35  # what description and type weigh beside the name
 
 
 def match_spend(
-    index: LibraryIndex, queries: Sequence[ActivityQuery], thresholds: Thresholds, keep: int
+    index: LibraryIndex,
+    queries: Sequence[ActivityQuery],
+    vectors: Array | None,
+    thresholds: Thresholds,
+    keep: int,
 ) -> list[Decision]:
-    """Rank the sectors for each line; one decision each, in order."""
-    if not queries:
-        return []
+    """Rank the sectors for each line; one decision each, in order. `vectors` as embedded below."""
     if not index.spend.factors:
         return [held(q, NO_CANDIDATE, "The library has no factors for money.") for q in queries]
-    vectors = _vectors(index, queries)
     decisions: list[Decision] = []
     for start in range(0, len(queries), _BLOCK):
         block = queries[start : start + _BLOCK]
@@ -41,8 +42,9 @@ def _text(query: ActivityQuery) -> str:
     return " ".join(part for part in (query.name, query.description, query.type) if part)
 
 
-def _vectors(index: LibraryIndex, queries: Sequence[ActivityQuery]) -> Array | None:
-    if index.embedder is None:
+def embedded(index: LibraryIndex, queries: Sequence[ActivityQuery]) -> Array | None:
+    """Return a unit vector for each line; None without an embedder or without sectors."""
+    if index.embedder is None or not index.spend.factors or not queries:
         return None
     extras = [" ".join(p for p in (q.description, q.type) if p) for q in queries]
     texts = list(dict.fromkeys([q.name for q in queries] + [e for e in extras if e]))

@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.factors.library import DEFAULT_RELEASES, load_release
+from core.matching.candidates import describing_text
 from core.matching.spend import entry_texts
-from core.records import Dimension, EmissionFactor
+from core.records import Dimension
 
 FILE = Path(__file__).parent / "model" / "library-vectors.npz"
 
@@ -32,11 +33,6 @@ def text_key(model: str, text: str) -> int:
     """Return 64 bits that stand for a text under a model; a text's change changes its key."""
     digest = hashlib.sha256(f"{model}\0{text}".encode()).digest()
     return int.from_bytes(digest[:8], "big")
-
-
-def describing_text(factor: EmissionFactor) -> str:
-    """Return the text whose vector is stored beside a factor in PostgreSQL."""
-    return f"{factor.name} {factor.category}"
 
 
 def library_texts() -> list[str]:
