@@ -13,16 +13,17 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
 from api.app import create_app
 from runtime import seed
-from runtime.settings import Settings
+from runtime.settings import DatabaseRole, Settings
 from runtime.temporal import TemporalPipeline
 from runtime.wiring import make_storage
 from runtime.worker import make_worker
-from tests.conftest import SECRET, make_database, temporal_server
+from tests.conftest import SECRET, engine_for, make_database, temporal_server
 from workflows import options
 
 EMAIL, PASSWORD = "demo@tonnage.example", "only in the tests, twice a day"
@@ -70,6 +71,20 @@ class Deployment:
                 return detail
             await asyncio.sleep(0.1)
         raise AssertionError(f"not finished: {await self.get(f'/v1/files/{file_id}/status')}")
+
+    def calculations(self, file_id: str) -> list[tuple[float, dict[str, Any]]]:
+        """Return (emission in kg, stored calculation) of every living figure of a file."""
+        engine = engine_for(self.settings, DatabaseRole.ADMIN)
+        with engine.connect() as connection:
+            rows = connection.execute(
+                text(
+                    "SELECT calculated_emission, calculation FROM emissions"
+                    " WHERE file_id = :file_id AND deleted_at IS NULL"
+                ),
+                {"file_id": file_id},
+            ).all()
+        engine.dispose()
+        return [(row.calculated_emission, row.calculation) for row in rows]
 
     async def all(self, route: str, plural: str, **parameters: Any) -> list[Any]:
         """Return every page of a list."""

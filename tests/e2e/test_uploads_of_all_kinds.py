@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowExecutionStatus
 
+from core.calculation import verify
 from core.contracts import workflow_id
 from tests.activities.test_parse_and_validate import workbook_bomb
 from tests.e2e.conftest import Deployment
@@ -52,6 +53,29 @@ async def test_a_real_ledger_of_money_alone_accounts_for_every_row(deployment: D
     assert sum(r["rows"] for r in held) == rows["in_review"]
     for review in reviews:
         assert review["reason"], review["activity"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["harrogate_clean_2022-08.csv", "wakefield_clean_2021-Q4.csv", "tfl_clean_2023-P05.csv"],
+)
+async def test_every_figure_of_a_real_ledger_is_recomputed_to_the_same_digits(
+    deployment: Deployment, name: str
+) -> None:
+    path = LEDGERS / name
+    if not path.exists():
+        pytest.skip(f"{path} is not at hand")
+    file_id = await deployment.upload(path.read_bytes(), name, region="GB")
+    detail = await deployment.finished(file_id)
+    assert detail["status"] == "completed"
+    rows = detail["rows"]
+    assert rows["total"] == rows["calculated"] + rows["in_review"] + rows["rejected"]
+    figures = await asyncio.to_thread(deployment.calculations, file_id)
+    assert len(figures) == rows["calculated"] > 100
+    for emission_kg, calculation in figures:
+        verified = verify(calculation)
+        assert verified.same, verified.differences
+        assert verified.recomputed_kg == emission_kg
 
 
 def bad_files() -> list[tuple[str, bytes, str]]:
