@@ -80,6 +80,7 @@ class RecalculationDecision(SQLModel, table=True):
     reasons: list[dict[str, Any]] | None = json_column()
     fallbacks: list[dict[str, Any]] | None = json_column()
     remembered_decision_id: UUID | None = None
+    question_hash: str | None = None
 
 
 class RecalculationSlice(SQLModel, table=True):

@@ -195,7 +195,7 @@ def plan_of(session: Session, organization_id: UUID, recalculation_id: UUID) -> 
 # the columns of a decision, of the table {d} after the first dot
 DECIDED = (
     "outcome, {d}.method, {d}.emission_factor_id, {d}.confidence, {d}.candidates, {d}.reasons,"
-    " {d}.fallbacks, {d}.remembered_decision_id"
+    " {d}.fallbacks, {d}.remembered_decision_id, {d}.question_hash"
 )
 
 
@@ -226,8 +226,12 @@ def standing(
 
 
 def whole_decision(row: Any) -> Decision:
-    """Return a stored decision with the remembered one that it follows."""
-    return replace(decision_of(row), remembered_id=row.remembered_decision_id)
+    """Return a stored decision with the remembered one or the model's answer that it follows."""
+    return replace(
+        decision_of(row),
+        remembered_id=row.remembered_decision_id,
+        question_hash=row.question_hash,
+    )
 
 
 def save_proposals(
@@ -241,7 +245,7 @@ def save_proposals(
         ("decision_id", "uuid"), ("kept", "text"), ("kg", "double precision"),
         ("outcome", "text"), ("method", "text"), ("emission_factor_id", "uuid"),
         ("confidence", "double precision"), ("candidates", "jsonb"), ("reasons", "jsonb"),
-        ("fallbacks", "jsonb"), ("remembered_decision_id", "uuid"),
+        ("fallbacks", "jsonb"), ("remembered_decision_id", "uuid"), ("question_hash", "text"),
     )  # fmt: skip
     rows = (
         (decision_id, proposal.kept.value if proposal.kept else None, kg,
@@ -270,6 +274,7 @@ def _decision_values(decision: Decision) -> tuple[Any, ...]:
         Jsonb([asdict(r) for r in decision.reasons]),
         Jsonb([asdict(f) for f in decision.fallbacks]),
         decision.remembered_id,
+        decision.question_hash,
     )
 
 

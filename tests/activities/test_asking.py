@@ -348,6 +348,11 @@ def test_a_recalculation_reads_the_kept_answers_with_the_provider_away(
     asked = len(world.server.requests)
     assert asked == 1
     assert {r.method for r in world.sql(method)} == {"model"}
+    unexplained = (
+        "SELECT decision_id FROM recalculation_decisions r WHERE kept IS NULL AND NOT EXISTS"
+        " (SELECT FROM model_answers a WHERE a.question_hash = r.question_hash)"
+    )
+    assert world.sql(unexplained) == []
     world.server.standing = status(500)
     world.sql("UPDATE recalculations SET status = 'cancelled'")
     world.sql("DELETE FROM recalculation_decisions")

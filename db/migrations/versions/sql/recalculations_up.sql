@@ -75,6 +75,7 @@ CREATE TABLE recalculation_decisions (
     reasons JSONB,
     fallbacks JSONB,
     remembered_decision_id UUID,
+    question_hash TEXT, -- of the language model's answer that was followed
     PRIMARY KEY (organization_id, recalculation_id, decision_id),
     UNIQUE (organization_id, recalculation_id, number),
     FOREIGN KEY (organization_id, recalculation_id, file_id)
