@@ -40,6 +40,8 @@ def problem(answer: Any, status: int, code: str) -> dict[str, Any]:
 @pytest.fixture
 def releases(client, platform_engine, admin_engine) -> Iterator[None]:
     """A few factors of three releases, loaded as an operator would."""
+    with admin_engine.begin() as connection:  # other tests may have left theirs
+        connection.execute(text("TRUNCATE factor_releases CASCADE"))
     with Session(platform_engine) as session:
         for name, source_ids in LOADED.items():
             release = load_release(name)

@@ -26,6 +26,8 @@ def problem(answer: Any, status: int, code: str) -> dict[str, Any]:
 
 @pytest.fixture
 def releases(client, platform_engine, admin_engine) -> Iterator[None]:
+    with admin_engine.begin() as connection:  # other tests may have left theirs
+        connection.execute(text("TRUNCATE factor_releases CASCADE"))
     with Session(platform_engine) as session:
         for name in ("desnz-2024", *DEFAULT_RELEASES):
             release = load_release(name)
