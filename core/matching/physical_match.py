@@ -93,7 +93,14 @@ def _region(reading: Reading) -> tuple[str | None, str | None]:
     words. A hotel's is where it stands, not where the company is."""
     query = reading.query
     if query.dimension is Dimension.ROOM_NIGHT:
-        place = stay_country(query.name) or stay_country(query.description or "")
+        place = next(
+            (
+                c
+                for t in (query.name, query.description)
+                if (c := stay_country(t or "", query.region))
+            ),
+            None,
+        )
         return (place or query.region), None
     if query.region and query.region.startswith("US"):
         found = egrid_subregion(query.region, reading.text, reading.text)

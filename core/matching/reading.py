@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cache
 
 from core.matching.lexicon import Hit, lexicon
+from core.matching.places import place_words
 from core.matching.refrigerants import codes_in_query
-from core.matching.routes import Route, codes_in, route_in
+from core.matching.routes import Route
 from core.matching.text import STOP, Speller, is_code, plain, words
+from core.matching.transport import refine_transport
 from core.records import ActivityQuery, Basis, Dimension
 from core.unit_forms import stated_basis
 
@@ -60,13 +63,8 @@ _WATERY = frozenset(
 )
 _CALOR = {"blue": "butane", "red": "propane", "patio": "propane", "green": "propane",
           "47kg": "propane", "19kg": "propane"}  # fmt: skip
-# Stations of the Northeast Corridor, Boston to Washington (hub, table 10, note C).
-_CORRIDOR = frozenset({"BOS", "NYC", "JFK", "LGA", "EWR", "PHL", "BWI", "DCA", "IAD"})
 _NUMBERED = re.compile(r"#\s?(?=[1-6]\b)(\d)")  # "#2 oil" is "no. 2 oil"
 _TRANSPORT = {Dimension.DISTANCE, Dimension.PASSENGER_DISTANCE, Dimension.FREIGHT_DISTANCE}
-# When several modes are named, the first of these is meant: a "van mileage" is a van's.
-_MODES = ("air", "ferry", "rail", "underground", "tram", "taxi", "coach", "bus", "ship",
-          "van", "motorbike", "hgv", "car")  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -92,11 +90,16 @@ class Reading:
         return value in self.facets.get(facet, ())
 
 
+@cache
+def _known() -> frozenset[str]:
+    return lexicon().vocabulary | place_words()
+
+
 def read_activity(query: ActivityQuery, speller: Speller) -> Reading:
     """Read one distinct activity."""
     fields = [query.name, query.description or "", query.type or ""]
     text = " ; ".join(part for part in fields if part)
-    known = lexicon().vocabulary
+    known = _known()
     repaired: list[str] = []
     hits: list[list[Hit]] = []
     tokens: list[str] = []
@@ -179,7 +182,7 @@ def _refine(reading: Reading) -> None:
     _refine_product(reading)
     facets["upstream"] = tuple(v for v in facets.get("upstream", ()) if v != "ignore")
     if query.dimension in _TRANSPORT:
-        _refine_transport(reading)
+        refine_transport(reading)
     if query.dimension is Dimension.FREIGHT_DISTANCE:
         facets["waste"] = ()
     _refine_material(reading)
@@ -308,81 +311,3 @@ def _refrigerant_context(reading: Reading) -> bool:
         "koelmiddel", "airco", "rack", "racks", "propellant", "inhalers", "labour", "maternity",
     }  # fmt: skip
     return bool(told & set(reading.tokens))
-
-
-def _refine_transport(reading: Reading) -> None:
-    facets, query = reading.facets, reading.query
-    airports = codes_in(reading.text)
-    modes = list(facets.get("mode", ()))
-    if len(airports) >= 2 and "rail" not in modes and "ship" not in modes:
-        modes.insert(0, "air")
-    if facets.get("haul") and not modes:
-        modes.append("air")  # "long haul, economy": nothing else has a haul
-    if "bev" in facets.get("product", ()) and not modes:
-        modes.append("car")
-    if facets.get("product") == ("electricity",):
-        facets["product"] = ("bev",)
-    ranked = sorted(set(modes), key=lambda m: (modes.index(m) > 0 and m == "car", _MODES.index(m)))
-    if query.dimension is Dimension.FREIGHT_DISTANCE:
-        ranked = [m for m in ranked if m in ("air", "rail", "ship", "van", "hgv")]
-    if query.dimension is Dimension.PASSENGER_DISTANCE:
-        ranked = [m for m in ranked if m not in ("van", "hgv", "ship", "motorbike")]
-    facets["mode"] = tuple(ranked[:1])
-    if ranked[:1] == ["air"]:
-        _refine_air(reading)
-    else:
-        for facet in ("haul", "cabin", "rf"):
-            facets.pop(facet, None)
-    if ranked[:1] == ["rail"] and (query.region or "").startswith("US"):
-        _refine_us_rail(reading)
-    if ranked[:1] == ["hgv"] or ranked[:1] == ["van"]:
-        _refine_weight(reading, ranked[0])
-
-
-def _refine_air(reading: Reading) -> None:
-    facets, query = reading.facets, reading.query
-    home = query.region[:2] if query.region else None
-    reading.route = route_in(query.name, None) or route_in(reading.text, home)
-    if reading.route is not None and not (facets.get("haul") and reading.route.assumed):
-        facets["haul"] = (reading.route.uk_haul(),)
-        facets["haul_us"] = (reading.route.us_haul(),)
-    elif facets.get("haul"):
-        facets["haul_us"] = tuple(
-            {"domestic": "medium", "international": "long"}.get(h, h) for h in facets["haul"]
-        )
-    if "cabin" not in facets:
-        letter = re.search(r"(?:^|[\s,(/])([YWCJF])(?:$|[\s,)/])", query.name)
-        if letter:
-            cabin = {"Y": "economy", "W": "premium", "C": "business", "J": "business",
-                     "F": "first"}[letter.group(1)]  # fmt: skip
-            facets["cabin"] = (cabin,)
-        elif re.search(
-            r"\bbusiness\b(?!\s*(?:travel|trip|flight|mileage))", reading.query.name, re.I
-        ):
-            facets["cabin"] = ("business",)
-
-
-def _refine_us_rail(reading: Reading) -> None:
-    """Tell the Northeast Corridor from the other routes by the stations."""
-    route = route_in(reading.text, None)
-    if route is not None and "submode" not in reading.facets:
-        on_it = {route.start.code, route.end.code} <= _CORRIDOR
-        reading.facets["submode"] = ("nec" if on_it else "other_routes",)
-
-
-def _refine_weight(reading: Reading, mode: str) -> None:
-    """Read the gross weight of a goods vehicle: "7.5t rigid", "artic >33t", "44t"."""
-    facets = reading.facets
-    found = re.search(
-        r"(\d+(?:[.,]\d+)?)\s?-?(?:t|te|to|tonne|tonnes|ton|tons)\b", reading.text.lower()
-    )
-    body = facets.get("body", ())
-    if found is None or mode == "van":
-        return
-    weight = float(found.group(1).replace(",", "."))
-    above = ">" in reading.text[max(0, found.start() - 3) : found.start()]
-    if "artic" in body or ("rigid" not in body and weight >= 36):
-        facets["band"] = ("a33",) if weight > 33 or (above and weight >= 33) else ("a3",)
-    elif weight > 3.5:
-        heavy = weight > 17 or (above and weight >= 17)
-        facets["band"] = ("r17",) if heavy else ("r7",) if weight > 7.5 else ("r3",)
