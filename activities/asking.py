@@ -289,7 +289,9 @@ class AskModel:
     def estimate(self, request: prompt.Request, activities: int) -> Cost:
         """Return the most that a call will probably take."""
         characters = len(request.system) + len(request.user) + len(str(request.schema))
-        tokens, answer = characters // CHARS_PER_TOKEN, self.answer_tokens * activities
+        tokens = characters // CHARS_PER_TOKEN
+        # No call is answered at greater length, however long one tenant had a model think.
+        answer = min(self.answer_tokens * activities, self.ranker.max_answer_tokens)
         return Cost(tokens + answer, self.ranker.cost_usd(tokens, answer))
 
     def allowed(self) -> bool:

@@ -68,6 +68,12 @@ CATALOG: Mapping[str, Kind] = {
     "duplicate_factor": Kind(
         409, "You have a factor for this name, unit, basis, region and year; delete it first."
     ),
+    "too_many_factors": Kind(
+        409, "You have 500 factors of your own; delete some, or import them as a release."
+    ),
+    "too_many_recalculations": Kind(
+        409, "Three recalculations are being worked on; await or cancel one of them first."
+    ),
     "factor_of_library": Kind(
         409, "Factors of a release never change; unpin the release, or add one of your own."
     ),

@@ -40,6 +40,10 @@ class Found:
     events: Sequence[AuditEvent]
 
 
+# Each preview writes a row a figure.
+MOST_AT_ONCE = 3
+
+
 def check(session: TenantSession, who: Member, body: RecalculationRequest) -> None:
     """Refuse releases and files that are not there, each by its place. Raises 404 and 422."""
     unknown = queries.unknown_releases(session, body.releases)
@@ -66,6 +70,8 @@ def store(services: Services, who: Member, body: RecalculationRequest) -> UUID:
     """Commit the row together with its audit event; return its id. Raises 404 and 422."""
     organization_id = who.organization_id
     with tenant_session(services.app_engine, organization_id) as session:
+        if queries.count_busy(session, organization_id) >= MOST_AT_ONCE:
+            raise ApiError("too_many_recalculations")
         check(session, who, body)
         pinned = pipeline.get_organization(session, organization_id).factor_releases
         new = queries.NewRecalculation(

@@ -42,6 +42,12 @@ class Stored:
     applied: bool = False
 
 
+def require_whole_organization(who: Member) -> None:
+    """Raise 403 for a member limited to projects: what is remembered belongs to all of them."""
+    if who.reach.projects is not None:
+        raise ApiError("permission_denied")
+
+
 def choose_factor(
     session: TenantSession, organization_id: UUID, body: Resolution, decision: Decision
 ) -> EmissionFactor | None:
@@ -60,7 +66,9 @@ def choose_factor(
     factor = library.factors_by_id(session, [wanted]).get(wanted)
     pinned = pipeline.get_organization(session, organization_id).factor_releases
     known = factor is not None and (
-        factor.organization_id == organization_id or factor.release in pinned
+        library.is_offered(session, factor.id)
+        if factor.organization_id == organization_id
+        else factor.release in pinned
     )
     if factor is None or not known:
         raise ApiError(
@@ -108,7 +116,7 @@ def store(services: Services, who: Member, review_id: UUID, body: Resolution) ->
         memory_id = memory.remember(
             session, organization_id, query, factor_id=factor_id, user_id=user_id,
             review_id=review_id, reason=body.reason,
-        ) if body.remember else None  # fmt: skip
+        ) if body.remember and who.reach.projects is None else None  # fmt: skip
         others = reviews.count_same(session, organization_id, decision, who.reach)
         audit.record(
             session, organization_id, who.actor, action=f"review.{status}", object_type="review",
@@ -147,7 +155,8 @@ async def resolve(services: Services, who: Member, review_id: UUID, body: Resolu
 
 
 def revoke(services: Services, who: Member, memory_id: UUID) -> None:
-    """Let a remembered decision count no more; figures stay as they are. Raises 404."""
+    """Let a remembered decision count no more; figures stay as they are. Raises 403, 404."""
+    require_whole_organization(who)
     organization_id = who.organization_id
     with tenant_session(services.app_engine, organization_id) as session:
         if not memory.revoke(session, organization_id, memory_id, who.principal.user_id):

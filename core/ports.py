@@ -157,6 +157,10 @@ class Ranker(Protocol):
     def timeout_s(self) -> float:
         """Return how long a call may take."""
 
+    @property
+    def max_answer_tokens(self) -> int:
+        """Return how long an answer may be; the server is told to stop there."""
+
     def cost_usd(self, input_tokens: int, output_tokens: int) -> float:
         """Return what a call costs."""
 

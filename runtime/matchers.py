@@ -35,7 +35,8 @@ class LibraryMatchers:
 
     engine: Engine
     settings: Settings
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _lock: threading.Lock = field(default_factory=threading.Lock)  # of `_kept`, never for long
+    _building: threading.Lock = field(default_factory=threading.Lock)
     _kept: OrderedDict[tuple[object, ...], OfflineMatcher] = field(default_factory=OrderedDict)
 
     def __post_init__(self) -> None:
@@ -47,7 +48,7 @@ class LibraryMatchers:
         What is kept is the embeddings on disk, whatever releases an organization pins.
         """
         spend = [f for name in DEFAULT_RELEASES for f in load_release(name).factors]
-        with self._lock:
+        with self._building:
             self.build(spend)
 
     def matcher_for(
@@ -57,21 +58,31 @@ class LibraryMatchers:
         with tenant_session(self.engine, organization_id) as session:
             pinned = releases or pipeline.get_organization(session, organization_id).factor_releases
             own = library.own_factors(session, organization_id)
-        key = (pinned, tuple(own))
-        # One builder at a time: two would double the memory and take twice as long.
-        with self._lock:
-            if (kept := self._kept.get(key)) is not None:
-                self._kept.move_to_end(key)
+        # In no order: who names the same releases otherwise must not push out others' indexes.
+        key = (tuple(sorted(set(pinned))), tuple(sorted(own, key=lambda f: f.id)))
+        if (kept := self._look_up(key)) is not None:
+            return kept
+        # One builder at a time: two would double the memory and take twice as long. Whoever has
+        # an index goes on meanwhile, however many factors of their own others add.
+        with self._building:
+            if (kept := self._look_up(key)) is not None:
                 return kept
             # Read first, then build without a transaction: embedding a library that was never
             # seen takes longer than the database lets a transaction idle.
             with tenant_session(self.engine, organization_id) as session:
                 factors = [*own, *library.factors_of(session, pinned)]
             matcher = self.build(factors)
-            self._kept[key] = matcher
-            while len(self._kept) > KEPT_INDEXES:
-                self._kept.popitem(last=False)
+            with self._lock:
+                self._kept[key] = matcher
+                while len(self._kept) > KEPT_INDEXES:
+                    self._kept.popitem(last=False)
             return matcher
+
+    def _look_up(self, key: tuple[object, ...]) -> OfflineMatcher | None:
+        with self._lock:
+            if (kept := self._kept.get(key)) is not None:
+                self._kept.move_to_end(key)
+            return kept
 
     def build(self, factors: list[EmissionFactor]) -> OfflineMatcher:
         """Index factors; embeddings of texts seen before come from the cache on disk."""

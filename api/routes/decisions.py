@@ -34,7 +34,7 @@ def memory_filter(
     return queries.MemoryFilter(q, emission_factor_id, not history)
 
 
-@router.get("", **documented("cursor_invalid", operation=Operation.READ))
+@router.get("", **documented("cursor_invalid", "permission_denied", operation=Operation.READ))
 def list_decisions(
     who: ReaderHere,
     services: ServicesDep,
@@ -44,6 +44,7 @@ def list_decisions(
     response: Response,
 ) -> RememberedList:
     """List remembered decisions, newest first: activity, factor, who, when, how often used."""
+    reviews.require_whole_organization(who)
     binding = Binding("decisions", who.organization_id, wanted)
     asked = paging.request(services.cursors, queries.BY_AGE, binding)
     with tenant_session(services.app_engine, who.organization_id) as session:

@@ -110,7 +110,9 @@ def get_emission_factor(
 
 @router.post(
     "", status_code=201,
-    **documented("duplicate_factor", *WITH_BODY, operation=Operation.MANAGE_FACTORS),
+    **documented(
+        "duplicate_factor", "too_many_factors", *WITH_BODY, operation=Operation.MANAGE_FACTORS
+    ),
 )  # fmt: skip
 def create_emission_factor(
     body: NewFactor, who: ManagerDep, session: TenantDep, response: Response

@@ -39,7 +39,11 @@ _commits = documented(
 )  # fmt: skip
 
 
-@router.post("", status_code=202, **documented(*WITH_BODY, operation=Operation.RECALCULATE))
+@router.post(
+    "",
+    status_code=202,
+    **documented("too_many_recalculations", *WITH_BODY, operation=Operation.RECALCULATE),
+)
 async def preview_recalculation(
     body: RecalculationRequest, who: RecalculatorDep, services: ServicesDep, response: Response
 ) -> RecalculationAccepted:

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, StringConstraints
 
 from api.schemas.common import Answer, AuditEntry, Body, Pagination, Text, storable
-from core.factors.importers.tabular import FIRST_YEAR, LAST_YEAR
+from core.factors.importers.tabular import FIRST_YEAR, LARGEST_KG, LAST_YEAR
 from core.factors.kinds import KINDS
 from core.gwp import SETS
 from core.records import Basis, Dimension
@@ -30,7 +30,7 @@ def known_kind(text: str) -> str:
 Kind = Annotated[
     str, AfterValidator(known_kind), Field(json_schema_extra={"enum": list[Any](KINDS_GIVEN)})
 ]
-MAX_KG = 1e9  # per unit; the strongest gas has 25,200 per kg
+MAX_KG = LARGEST_KG
 
 
 class FactorItem(Answer):
@@ -181,7 +181,7 @@ class NewFactor(Body):
     price_year: Year | None = Field(default=None, description="Of money; else `data_year`")
     gwp_set: Literal[SETS] | None = None  # type: ignore[valid-type]
     gases: Annotated[tuple[NewGas, ...], Field(max_length=20)] = ()
-    search_terms: Annotated[tuple[Name, ...], Field(max_length=50)] = ()
+    search_terms: Annotated[tuple[Name, ...], Field(max_length=20)] = ()
     note: Annotated[str, StringConstraints(max_length=2000), AfterValidator(storable)] = ""
 
 

@@ -2,24 +2,87 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from functools import cache
 
 from core.matching.decide import NO_CANDIDATE, NOT_AN_EMISSION
-from core.matching.lexicon import lexicon
+from core.matching.lexicon import Lexicon, lexicon
 from core.matching.reading import Reading
-from core.matching.text import STOP, content_stems, is_code, read_data, words
+from core.matching.spend import everyday_terms
+from core.matching.text import STOP, content_stems, is_code, plain, read_data, stem, words
+
+_PAIRS = (("debt", "debt_moved"), ("income", "income_came"), ("moved", "moved_between"))
+_TELLING = 5  # letters of a known word that a longer one may hide: "Gebäudereinigung"
+_NO_EMISSION = (
+    "This looks like a booking without an activity (pay, tax, interest, a non-cash entry, "
+    "an offset or a total), which has no emission factor."
+)
+
+
+@cache
+def _table() -> dict[str, tuple[str, ...]]:
+    """Return the lists of core/matching/data/ledger_words.csv.
+
+    Of the line's name: `settles`: phrases that no purchase has, unless a `service` in the matter
+    is bought ("payroll services"). `entry`: words that settle it where nothing but `filler` stands
+    beside them, `mostly`: where they are half of the line. One word of each of `debt` and
+    `debt_moved`, `income` and `income_came`, `moved` and `moved_between` settle it together.
+    `=word`: short forms of it, in ledgers alone.
+
+    Of the account (activity_type): `account_settles`: names of accounts that hold no purchases.
+    `account` and `codes:XX` (numbers of the country's chart begin so): accounts that hold few,
+    which need a word of `supports` in the name and none of `fee`.
+
+    Of vendors: `vendor`: names and words that say nothing of what was bought; `form` and
+    `processor`: what stands behind or before the name of a firm, `generic`: words of such names.
+    `electricity` is always power, `power_bill` beside "power" or "elec" makes it power,
+    `electrical_goods` does not.
+    """
+    return {row["list"]: tuple(row["words"].split("|")) for row in read_data("ledger_words.csv")}
 
 
 @cache
 def _list(name: str) -> frozenset[str]:
-    """Return a list of core/matching/data/ledger_words.csv.
+    return frozenset(_table()[name])
 
-    `no_activity`: one word settles it, unless a `service` in the matter is bought ("payroll
-    services"). `vendor`: names and words that say nothing of what was bought. `electricity` is
-    always power, `power_bill` beside "power" or "elec" makes it power, `electrical_goods` does not.
-    """
-    rows = {row["list"]: row["words"] for row in read_data("ledger_words.csv")}
-    return frozenset(rows[name].split("|"))
+
+@cache
+def _ledger() -> Lexicon:
+    return Lexicon([(name, name, "|".join(_table()[name])) for name in ("settles", "entry")])
+
+
+@cache
+def _shorts() -> dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]]:
+    """Return first word → (words of a short form, what it stands for), longest first."""
+    found: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {}
+    for name, forms in _table().items():
+        if name.startswith("="):
+            for form in forms:
+                short = tuple(form.split())
+                found.setdefault(short[0], []).append((short, tuple(name[1:].split())))
+    for choices in found.values():
+        choices.sort(key=lambda choice: -len(choice[0]))
+    return found
+
+
+def _written_out(tokens: list[str]) -> list[str]:
+    """Write out the short forms of ledgers: "loan repmt" → "loan repayment"."""
+    out: list[str] = []
+    place = 0
+    while place < len(tokens):
+        for short, full in _shorts().get(tokens[place], ()):
+            if tuple(tokens[place : place + len(short)]) == short:
+                out.extend(full)
+                place += len(short)
+                break
+        else:
+            out.append(tokens[place])
+            place += 1
+    return out
+
+
+def _told(tokens: Iterable[str]) -> list[str]:
+    return [token for token in tokens if token not in STOP and not is_code(token)]
 
 
 def not_an_emission(reading: Reading, *, money: bool) -> tuple[str, str] | None:
@@ -27,33 +90,61 @@ def not_an_emission(reading: Reading, *, money: bool) -> tuple[str, str] | None:
 
     Non-cash entries, taxes, pay, totals and the like; offsets are reported apart.
     """
-    tokens = words(reading.query.name)
-    told = [t for t in tokens if t not in STOP and not is_code(t)]
-    if money and _electricity(reading, told):
+    if not money:
+        found = lexicon().find(words(reading.query.name))
+        phrases = [h.phrase for h in found if h.facet == "kind" and h.value == "non_emission"]
+        if any("offset" in phrase or "carbon credit" in phrase for phrase in phrases):
+            return NOT_AN_EMISSION, "Offsets are no activity; they are reported apart."
+        return None
+    if _electricity(reading, _told(words(reading.query.name))):
         return (
             NO_CANDIDATE,
             "The spend table has no sector for electricity, so money alone gives no figure; "
             "please give the kWh.",
         )
-    hits = [h for h in lexicon().find(tokens) if h.facet == "kind" and h.value == "non_emission"]
-    if not hits:
-        return None
-    if not money:
-        offsets = any("offset" in h.phrase or "carbon credit" in h.phrase for h in hits)
-        sentence = "Offsets are no activity; they are reported apart."
-        return (NOT_AN_EMISSION, sentence) if offsets else None
-    if _list("service") & set(told):
-        return None
-    covered = {i for h in hits for i in h.span}
-    strong = any(tokens[i] in _list("no_activity") for i in covered)
-    share = sum(1 for i in covered if tokens[i] in told) / max(len(told), 1)
-    if strong or share >= 0.5 or any(len(h.span) >= 2 for h in hits):
-        return (
-            NOT_AN_EMISSION,
-            "This looks like a booking without an activity (pay, tax, interest, a non-cash entry, "
-            "an offset or a total), which has no emission factor.",
-        )
-    return None
+    return (NOT_AN_EMISSION, _NO_EMISSION) if _booking(reading) else None
+
+
+def _booking(reading: Reading) -> bool:
+    """Tell whether a money line books something that nobody bought."""
+    tokens = _written_out(words(reading.query.name))
+    hits = _ledger().find(tokens)
+    settled = {place for hit in hits if hit.facet == "settles" for place in hit.span}
+    told = [token for token in _told(tokens) if token not in STOP]
+    others = set(_told(token for place, token in enumerate(tokens) if place not in settled))
+    if others & _list("service"):
+        return False
+    if settled or any(_pair(told, *pair) for pair in _PAIRS):
+        return True
+    entries = {tokens[place] for hit in hits for place in hit.span}
+    if entries and set(told) <= entries | _list("filler"):
+        return True
+    mostly = sum(token in _list("mostly") for token in told)
+    if mostly and mostly >= len(told) / 2:
+        return True
+    return _account_tells(reading, told, bool(entries) or bool(mostly))
+
+
+def _pair(told: Collection[str], one: str, other: str) -> bool:
+    """Tell whether a word of each list stands in a line, and not the same one."""
+    first, second = set(told) & _list(one), set(told) & _list(other)
+    return bool(first) and bool(second) and len(first | second) > 1
+
+
+def _account_tells(reading: Reading, told: list[str], hinted: bool) -> bool:
+    """Tell whether the account that a line stands in makes it no purchase."""
+    query = reading.query
+    account = words(query.type or "")
+    if not account or set(told) & _list("fee"):
+        return False
+    name = " ".join(_told(account))
+    if " ".join(account) in _list("account_settles") or name in _list("account_settles"):
+        return True
+    numbers = _table().get(f"codes:{(query.region or '')[:2]}", ())
+    numbered = len(account[0]) >= 3 and account[0].isdigit() and account[0].startswith(numbers)
+    if not numbered and not (name and set(name.split()) <= _list("account")):
+        return False
+    return hinted or not told or bool(set(told) & _list("supports"))
 
 
 def _electricity(reading: Reading, told: list[str]) -> bool:
@@ -72,11 +163,43 @@ def _electricity(reading: Reading, told: list[str]) -> bool:
 def nothing_but_a_vendor(reading: Reading) -> str | None:
     """Return the sentence why a line does not say what was bought, or None."""
     query = reading.query
-    told = [t for t in words(query.name) if t not in STOP and not is_code(t)]
+    told = _told(words(query.name))
     more = content_stems(f"{query.description or ''} {query.type or ''}", expand=False)
-    informative = [t for t in told if t not in _list("vendor")]
-    if informative or (more and not set(more) <= set(content_stems(" ".join(_list("vendor"))))):
+    nothing = set(content_stems(" ".join(_list("vendor")), expand=False))
+    informative = [token for token in told if token not in _list("vendor")]
+    if informative and _names_a_firm(query.name):
+        informative = [token for token in informative if _tells(token)]
+    if informative or not set(more) <= nothing:
         return None
     if not told:
         return "The line has no words that tell what was bought."
     return "The line names a vendor or nothing in particular; please say what was bought."
+
+
+def _names_a_firm(name: str) -> bool:
+    """Tell whether a name has the form of a firm's: "Smith & Sons Ltd", "SQ *JOES"."""
+    tokens = words(name)
+    if any(token in _list("form") for token in tokens[1:]):
+        return True
+    before, star, _ = name.partition("*")
+    return bool(star) and plain(before) in _list("processor")
+
+
+@cache
+def _known() -> tuple[frozenset[str], tuple[str, ...]]:
+    """Return the stems of what can be bought, and the words long enough to hide in others."""
+    found = {w for terms in everyday_terms().values() for term in terms for w in words(term)}
+    found |= lexicon().vocabulary
+    found -= _list("form") | _list("generic") | _list("vendor")
+    long = sorted(w for w in found if len(w) >= _TELLING and w.isalpha())
+    return frozenset(stem(w) for w in found), tuple(long)
+
+
+def _tells(token: str) -> bool:
+    """Tell whether a word of a firm's name says what it sells."""
+    if token in _list("form") or token in _list("generic") or token in _list("processor"):
+        return False
+    stems, long = _known()
+    if stem(token) in stems:
+        return True
+    return len(token) > _TELLING and any(token.startswith(w) or token.endswith(w) for w in long)

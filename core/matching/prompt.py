@@ -3,7 +3,8 @@
 The model only chooses among candidates that we retrieved, under labels that mean nothing outside
 of this one question, or says NONE. It never writes a number, a unit or an id. The activity's text
 is data within JSON: nothing in it is an instruction, and the worst that it can do is a wrong
-choice for its own row, which thresholds and reviews then meet.
+choice for its own row, or where a model obeys it for the rows of the same organization that are
+asked beside it; thresholds and reviews then meet it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +39,8 @@ SYSTEM = (
     "the JSON object that the schema describes."
 )
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,4})?\b")
+_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,4})?\b", re.I)
+_CARD = re.compile(r"(?<!\d)\d{4}(?:[ -]?\d{4}){3}(?!\d)")
 _PHONE = re.compile(r"(?<![\w.])(?:\+|00)\d[\d ()/-]{7,}\d|(?<![\w.,])\d{3,5}[ /-]\d{5,}(?![\w.,])")
 
 
@@ -89,7 +92,8 @@ def redacted(text: str | None) -> str | None:
         text = text[:_MAX_READ].rpartition(" ")[0] or text[:MAX_TEXT]
     # Half a surrogate pair is no Unicode: neither the hash nor the request could be written.
     text = text.encode("utf-8", "replace").decode()
-    for pattern in (_MAIL, _IBAN, _PHONE):
+    text = unicodedata.normalize("NFKC", text)
+    for pattern in (_MAIL, _IBAN, _CARD, _PHONE):
         text = pattern.sub("[removed]", text)
     return text[:MAX_TEXT]
 

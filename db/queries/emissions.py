@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -113,7 +114,13 @@ def search_query(organization_id: UUID, words: str) -> ColumnElement[Any]:
         .where(ORGANIZATION.id == organization_id)
         .scalar_subquery()
     )
-    return func.websearch_to_tsquery(language, words)
+    return func.websearch_to_tsquery(language, searchable(words))
+
+
+def searchable(typed: str) -> str:
+    """Return what was typed without runs of minus signs: each is a NOT to PostgreSQL, and a few
+    dozen within one another are more than its parser takes."""
+    return re.sub(r"-[\s(\-\"]*(?=-)", "", typed)
 
 
 def conditions(organization_id: UUID, reach: Reach, wanted: EmissionFilter) -> list[Any]:

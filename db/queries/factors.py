@@ -29,7 +29,7 @@ from sqlmodel import Session
 
 from db.models import EmissionFactor, FactorRelease, Organization
 from db.queries import paging
-from db.queries.emissions import search_query
+from db.queries.emissions import search_query, searchable
 
 FACTOR: Any = EmissionFactor
 RELEASE: Any = FactorRelease
@@ -135,7 +135,7 @@ def _offered(organization_id: UUID, wanted: FactorFilter) -> ColumnElement[bool]
 def _matches(organization_id: UUID, typed: str) -> ColumnElement[bool]:
     """Full text in English and the organization's language, word beginnings, or the very id."""
     vector = FACTOR.search_vector
-    english = func.websearch_to_tsquery(cast("english", REGCONFIG), typed)
+    english = func.websearch_to_tsquery(cast("english", REGCONFIG), searchable(typed))
     found = [
         vector.op("@@")(english),
         vector.op("@@")(search_query(organization_id, typed)),

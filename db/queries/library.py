@@ -161,6 +161,18 @@ def factors_by_id(session: Session, ids: Iterable[UUID]) -> dict[UUID, EmissionF
     return {row.id: factor_of(row) for row in rows}
 
 
+def is_offered(session: Session, factor_id: UUID) -> bool:
+    """Tell whether a factor may be used by new decisions."""
+    found = session.execute(
+        text(
+            "SELECT EXISTS (SELECT FROM emission_factors WHERE id = :id AND is_active"
+            " AND deleted_at IS NULL)"
+        ),
+        {"id": factor_id},
+    )
+    return bool(found.scalar_one())
+
+
 def linked_factors(session: Session, releases: Iterable[str]) -> list[EmissionFactor]:
     """Return the factors of `releases` that stand beside others: upstream, outside of scopes."""
     rows = session.execute(

@@ -86,6 +86,11 @@ SELECT EXISTS (
     WHERE r.organization_id = :organization_id AND r.recalculation_id = :id {of_file}
         AND d.updated_at IS DISTINCT FROM r.old_updated_at
 ) OR EXISTS (
+    SELECT FROM recalculation_decisions r JOIN reviews v
+        ON v.organization_id = :organization_id AND v.decision_id = r.decision_id
+    WHERE r.organization_id = :organization_id AND r.recalculation_id = :id {of_file}
+        AND v.deleted_at IS NULL AND v.status <> 'open' AND v.applied_at IS NULL
+) OR EXISTS (
     SELECT FROM recalculation_rows r LEFT JOIN emissions e
         ON e.organization_id = :organization_id AND e.id = r.emission_id AND e.deleted_at IS NULL
     WHERE r.organization_id = :organization_id AND r.recalculation_id = :id {of_file}
@@ -166,6 +171,7 @@ def change_decisions(
             " ON CONFLICT (organization_id, decision_id) DO UPDATE SET"
             " reason_code = excluded.reason_code, reason = excluded.reason,"
             " kg_at_risk = excluded.kg_at_risk, status = 'open', deleted_at = NULL"
+            " WHERE reviews.status = 'open' OR reviews.applied_at IS NOT NULL"
         ),
         where,
     )

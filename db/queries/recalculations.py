@@ -106,6 +106,23 @@ class ShownRow:
     new: Cited | None
 
 
+def count_busy(session: Session, organization_id: UUID) -> int:
+    """Count the recalculations of an organization that workers have before them."""
+    busy = (Status.PREVIEWING.value, Status.COMMITTING.value)
+    return (
+        session.scalar(
+            select(func.count())
+            .select_from(RECALCULATION)
+            .where(
+                RECALCULATION.organization_id == organization_id,
+                RECALCULATION.status.in_(busy),
+                RECALCULATION.deleted_at.is_(None),
+            )
+        )
+        or 0
+    )
+
+
 def add(session: Session, organization_id: UUID, new: NewRecalculation) -> None:
     """Add a recalculation that nobody has begun."""
     projects = new.reach.projects

@@ -71,6 +71,11 @@ class OpenAiRanker:
         """Return how long a call may take."""
         return self._calls.timeout_s
 
+    @property
+    def max_answer_tokens(self) -> int:
+        """Return the limit that each request states."""
+        return MAX_ANSWER_TOKENS
+
     def cost_usd(self, input_tokens: int, output_tokens: int) -> float:
         """Return what a call costs at the prices of the settings."""
         price_in, price_out = self._prices

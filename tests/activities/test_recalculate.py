@@ -208,6 +208,11 @@ def test_a_crash_in_the_middle_of_a_file_leaves_all_of_its_old_figures(
         "UPDATE emissions SET deleted_at = now() WHERE volume = 1000",
         "UPDATE decisions SET method = 'review' WHERE activity->>'name' = '12 laptops'",
         "UPDATE files SET deleted_at = now()",
+        # accepted by a person, and no worker has applied it yet
+        "INSERT INTO reviews (organization_id, id, file_id, decision_id, reason_code, reason,"
+        " row_count, status) SELECT organization_id, gen_random_uuid(), file_id, id, 'x', 'x', 1,"
+        " 'accepted' FROM decisions WHERE activity->>'name' NOT LIKE '%laptop%' LIMIT 1"
+        " ON CONFLICT (organization_id, decision_id) DO UPDATE SET status = 'accepted'",
     ],
 )
 def test_a_file_that_changed_after_the_preview_is_left_as_it_is(

@@ -353,3 +353,24 @@ def test_a_release_can_be_loaded_without_the_one_before(platform_engine, release
         library.insert_release(session, release_row(alone), alone.factors, {})
         session.commit()
         assert library.find_release(session, alone.meta.release) is not None
+
+
+@pytest.mark.parametrize(
+    "q", ["-" * 400, "- " * 200, "(-" * 200, '-"' * 200, "a" + "-" * 100 + "b"]
+)
+@pytest.mark.parametrize("path", [URL, "/v1/emissions"])
+def test_no_run_of_minus_signs_is_too_much_for_the_search(
+    client, world, alpha, get, path, q
+) -> None:
+    file_id = world.file(alpha.id, alpha.email)
+    world.emission(alpha.id, file_id, 1)
+    answer = client.get(path, headers=alpha.headers, params={"q": q})
+    assert answer.status_code == 200, answer.text
+
+
+def test_own_factors_have_a_limit(client, alpha, monkeypatch) -> None:
+    import api.factors
+
+    monkeypatch.setattr(api.factors, "MOST_OWN_FACTORS", 1)
+    assert create(client, alpha).status_code == 201
+    problem(create(client, alpha, name="Another"), 409, "too_many_factors")

@@ -315,3 +315,12 @@ def test_the_list_is_filtered_by_status(client, alpha, world, previewed) -> None
     page = client.get(PATH, headers=alpha.headers, params=query).json()
     assert [r["id"] for r in page["recalculations"]] == [str(previewed.id)]
     assert page["pagination"]["total"] == 1
+
+
+@pytest.mark.usefixtures("truncated", "releases")
+def test_three_at_a_time_are_enough(client, alpha) -> None:
+    body = {"releases": ["desnz-2025"]}
+    for _ in range(3):
+        assert client.post(PATH, headers=alpha.headers, json=body).status_code == 202
+    refused = client.post(PATH, headers=alpha.headers, json=body)
+    assert (refused.status_code, refused.json()["code"]) == (409, "too_many_recalculations")

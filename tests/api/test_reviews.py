@@ -295,3 +295,34 @@ class TestMemory:
         headers = world.person("vi@alpha.example", (alpha.id, Role.VIEWER))
         answer = client.delete(f"{self.url(alpha)}/{mine.id}", headers=headers)
         problem(answer, 403, "permission_denied")
+
+
+def test_a_deleted_factor_of_ones_own_can_not_be_chosen(client, alpha, waiting) -> None:
+    assert client.delete(
+        f"/v1/emission-factors/{waiting.factor}", headers=alpha.headers
+    ).status_code == 200  # fmt: skip
+    answer = client.post(
+        waiting.url, headers=alpha.headers,
+        json={"action": "choose", "emission_factor_id": str(waiting.factor)},
+    )  # fmt: skip
+    problem(answer, 422, "factor_unusable")
+
+
+def test_who_is_limited_to_projects_decides_for_the_file_and_not_for_the_organization(
+    client, world, alpha
+) -> None:
+    project = world.project(alpha.id, "Fleet")
+    waiting = Waiting(world, alpha)
+    with world.engine.begin() as connection:
+        connection.execute(text("UPDATE files SET project_id = :id"), {"id": project})
+    limited = world.person(
+        "li@alpha.example", (alpha.id, Role.MANAGER), permissions={"projects": [str(project)]}
+    )
+    answer = client.post(waiting.url, headers=limited, json={"action": "accept"})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["decision_id"] is None
+    assert waiting.remembered() == []
+    decisions = f"/v1/organizations/{alpha.id}/decisions"
+    problem(client.get(decisions, headers=limited), 403, "permission_denied")
+    answer = client.delete(f"{decisions}/{uuid7()}", headers=limited)
+    problem(answer, 403, "permission_denied")

@@ -14,6 +14,7 @@ from core.regions import parse_region
 from core.units import Unit, UnitProblem, parse_unit
 
 FIRST_YEAR, LAST_YEAR = 1990, 2100
+LARGEST_KG = 1e9  # CO2e per unit; the strongest gas has 25,200 per kg
 _GLOBAL = frozenset({"", "global", "world", "worldwide", "glo", "row", "not-supplied"})
 
 
@@ -112,6 +113,9 @@ class Cells:
         found = decimal_number(written, comma=comma)
         if found is None or not math.isfinite(found):
             self.fault(column, "is not a number; write it like 0.177, without unit or thousands")
+            return None
+        if found > LARGEST_KG:
+            self.fault(column, f"is more than {LARGEST_KG:g} kg CO2e per unit; check the unit")
             return None
         if found < 0:
             self.fault(column, "is negative; removals and avoided emissions are no factors here")
