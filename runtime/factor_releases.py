@@ -61,6 +61,7 @@ def check(session: Session, release: NewRelease) -> Outcome:
     if known is not None and known.sha256 != release.digest:
         raise Conflict(
             f"the release {name} is here already with other content, and releases are immutable; "
+            "give all of its files again (--index for epa-supply-chain) to compare, or "
             f"import the file under another name: --release NAME --supersedes {name}"
         )
     if known is not None and supersedes in ("", known.supersedes):
