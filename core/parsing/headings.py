@@ -90,7 +90,7 @@ _KINDS = (
 )
 _WEAK: dict[Field, str] = {
     # Kinds of energy, waste and transport: the name where no better one is, else the type.
-    Field.ACTIVITY_NAME: "what|source|account|title|subject|expense|service|" + _KINDS,
+    Field.ACTIVITY_NAME: "what|name|source|account|title|subject|expense|service|" + _KINDS,
     Field.ACTIVITY_TYPE: "scope category|segment|division|energietrager|brennstoff|kraftstoff|"
     "combustible|" + _KINDS,
     Field.ACTIVITY_DESCRIPTION: "service|service code|service label|service area|department|"

@@ -189,3 +189,19 @@ def test_letters_are_those_of_a_spreadsheet() -> None:
     assert [letter_of(i) for i in (0, 25, 26, 701, 702, 16_383)] == [
         "A", "Z", "AA", "ZZ", "AAA", "XFD",
     ]  # fmt: skip
+
+
+def test_a_plain_name_is_the_activity_s_and_not_left_to_its_type() -> None:
+    found = fields(
+        ["Name", "Type", "Description", "Amount", "Unit", "Date", "Region"],
+        ["12 laptops", "IT equipment", "new", "12", "item", "2025-03-01", "GB"],
+        ["Diesel", "Fuel", "", "100", "litres", "2025-05-01", "GB"],
+    )
+    assert list(found.values()) == [
+        "activity_name", "activity_type", "activity_description", "volume", "unit", "date",
+        "region",
+    ]  # fmt: skip
+    # Beside a better heading it is somebody's name.
+    assert fields(["Name", "Item", "Quantity", "Unit"], ["Ann Lee", *DIESEL]) == {
+        "Item": "activity_name", "Quantity": "volume", "Unit": "unit",
+    }  # fmt: skip
