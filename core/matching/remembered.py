@@ -26,6 +26,7 @@ from core.records import (
 
 REMEMBERED = "remembered_decision"
 REJECTED_BEFORE = "rejected_before"
+FACTOR_DELETED = "remembered_factor_deleted"
 # A person decided on these very words: not a probability of the ranker. One below a decision on
 # the row itself, since the same words may come to mean something else in another year.
 MEMORY_CONFIDENCE = 0.98
@@ -102,6 +103,9 @@ def recall(
 ) -> Decision | None:
     """Return the decision that memory makes; None when its factor is in no pinned release.
 
+    For a factor of the organization's own that was deleted since, a person is asked again: what
+    stands next in the ranking is not what was decided.
+
     `offered` is what matching would have said: its candidates stay listed.
     """
     day = remembered.decided_at.date().isoformat()
@@ -115,6 +119,16 @@ def recall(
             reasons=(reason,), fallbacks=(), remembered_id=remembered.id,
         )  # fmt: skip
     used = successor(remembered.factor, factors)
+    if used is None and remembered.factor.organization_id is not None:
+        reason = Reason(
+            FACTOR_DELETED,
+            f"Your organization decided for {remembered.factor.name} on {day}, a factor of its own "
+            "that was deleted since; please choose again.",
+        )
+        return replace(
+            offered, outcome=Outcome.HELD, method=Method.MEMORY, factor_id=None, confidence=0.0,
+            reasons=(reason,), fallbacks=(), remembered_id=remembered.id,
+        )  # fmt: skip
     if used is None:
         return None
     reason = Reason(REMEMBERED, f"Your organization decided for {used.name} on {day}.")
