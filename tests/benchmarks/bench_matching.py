@@ -2,11 +2,12 @@
 
     make bench-matching ARGS="--set FILE [--candidates FILE] --ranker offline --json OUT"
 
-Without --set: tests/data/eval/activity_dev.csv, and the Austin lines beside the project where they
-are. A set with the columns of activity_dev.csv is matched against the shipped releases; one with
-text,label_code against the given candidates (the shipped NAICS sectors without them). Prints a
-table; --json writes it, and a reliability diagram and a coverage–precision curve beside it as PNG
-(--plots says where). Nothing but what `make` sets up is needed.
+Without --set: activity_dev.csv and activity_held_c.csv of tests/data/eval, and the Austin lines
+beside the project where they are. A set with the columns of activity_dev.csv is matched against
+the shipped releases; one with text,label_code against the given candidates (the shipped NAICS
+sectors without them). Prints a table; --json writes it, and a reliability diagram and a
+coverage–precision curve beside it as PNG (--plots says where). Nothing but what `make` sets up is
+needed.
 """
 
 from __future__ import annotations
@@ -196,7 +197,9 @@ def plots_of(options: argparse.Namespace) -> Path | None:
 
 
 def _default_sets() -> list[tuple[Path, Path | None]]:
-    sets: list[tuple[Path, Path | None]] = [(OWN / "activity_dev.csv", None)]
+    sets: list[tuple[Path, Path | None]] = [
+        (OWN / f"{name}.csv", None) for name in ("activity_dev", "activity_held_c")
+    ]
     if SHARED.exists():
         candidates = SHARED / "naics_candidates.csv"
         sets += [(SHARED / f"{name}.csv", candidates)
