@@ -162,21 +162,23 @@ async def windowed(
 
     The first failure cancels the rest and waits for them, so that nothing runs on behind it.
     """
-    window = asyncio.Semaphore(width)
+    # As many tasks as are at work, and not one a batch: two thousand of them, woken or cancelled at
+    # once, can take a busy worker longer than the two seconds that a workflow task may.
+    waiting = iter(range(total))
     done = 0
     show(stage, f"0 of {total} {what}")
 
-    async def limited(index: int) -> None:
+    async def lane() -> None:
         nonlocal done
-        async with window:
+        for index in waiting:
             stop_if_cancelled()
             if await one(index):
                 raise Stopped
-        done += 1
-        if done * 10 // total != (done - 1) * 10 // total:
-            workflow.set_current_details(f"{done} of {total} {what}")
+            done += 1
+            if done * 10 // total != (done - 1) * 10 // total:
+                workflow.set_current_details(f"{done} of {total} {what}")
 
-    tasks = [asyncio.create_task(limited(index)) for index in range(total)]
+    tasks = [asyncio.create_task(lane()) for _ in range(min(width, total))]
     try:
         await asyncio.gather(*tasks)
     except BaseException:
