@@ -36,18 +36,27 @@ class OfflineMatcher:
         Texts of money are embedded in a thread beside the rest: the model runs outside of
         Python's lock, and each of the two keeps a core busy.
         """
+        decisions: dict[int, Decision] = {}
+        spend: list[int] = []
+
+        def decide(place: int) -> None:
+            decision = self._without_spend(queries[place], thresholds)
+            if decision is None:
+                spend.append(place)
+            else:
+                decisions[place] = decision
+
         money = [p for p, q in enumerate(queries) if q.dimension is Dimension.MONEY]
-        decisions = {p: self._without_spend(queries[p], thresholds) for p in money}
-        spend = [p for p in money if decisions[p] is None]
-        lines = [queries[p] for p in spend]
+        for place in money:
+            decide(place)
+        lines = [queries[place] for place in spend]
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="embed") as beside:
             vectors = beside.submit(embedded, self.index, lines)
-            for place, query in enumerate(queries):
-                if place not in decisions:
-                    decisions[place] = self._without_spend(query, thresholds)
+            for place in set(range(len(queries))).difference(money):
+                decide(place)
             found = match_spend(self.index, lines, vectors.result(), thresholds, self.keep)
         decisions.update(zip(spend, found, strict=True))
-        return [d for p in range(len(queries)) if (d := decisions[p]) is not None]
+        return [decisions[place] for place in range(len(queries))]
 
     def _without_spend(self, query: ActivityQuery, thresholds: Thresholds) -> Decision | None:
         """Decide what needs no spend ranking; None sends the query there."""

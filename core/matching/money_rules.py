@@ -110,7 +110,7 @@ def _booking(reading: Reading) -> bool:
     tokens = _written_out(words(reading.query.name))
     hits = _ledger().find(tokens)
     settled = {place for hit in hits if hit.facet == "settles" for place in hit.span}
-    told = [token for token in _told(tokens) if token not in STOP]
+    told = _told(tokens)
     others = set(_told(token for place, token in enumerate(tokens) if place not in settled))
     if others & _list("service"):
         return False

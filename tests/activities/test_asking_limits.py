@@ -218,6 +218,15 @@ def test_a_model_that_thinks_has_more_reserved_from_its_second_call_on(world: Wo
     assert model.answer_tokens == 6
 
 
+def test_a_long_answer_of_one_tenant_costs_no_other_more_than_a_call_can(world: World) -> None:
+    model = world.model(Cost(40_000, 0.0))
+    model.answer_tokens = 15_990  # of one activity, as another organization had it think
+    names = [f"Diesel tank {n}" for n in range(20)]
+    found = world.decide(model, *names, of=world.other)
+    # 20 × 15,990 tokens were more than the day's budget; one call answers 16,000 at the most
+    assert {decision.method for decision in found} == {Method.MODEL}
+
+
 def reserve(world: World, estimate: Cost, limit: Cost) -> Any:
     organization_id = world.uploader.organization_id
     with tenant_session(world.engine, organization_id) as session:
