@@ -132,7 +132,7 @@ class ApplyReviews:
     def parts(self, task: Task) -> Iterator[list[ActivityRow]]:
         """Yield the activity's rows, one list a part of the file."""
         prefix = typed_prefix(task.ref.organization_id, task.found.file_id)
-        for key in sorted(self.storage.list(prefix)):
+        for key in [listed.key for listed in self.storage.list(prefix)]:
             table: pa.Table = read_table(self.storage, key)
             rows = table.filter(pc.equal(table["activity_key"], task.found.query.key))
             if rows.num_rows:

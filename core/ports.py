@@ -35,6 +35,15 @@ class StoredObject:
     sha256: str
 
 
+@dataclass(frozen=True, slots=True)
+class ListedObject:
+    """An object as a listing names it. `modified_at` is aware: when it was put or moved there."""
+
+    key: str
+    size_bytes: int
+    modified_at: dt.datetime
+
+
 class Storage(Protocol):
     """Object storage. Keys are `{organization_id}/…`, without a leading slash.
 
@@ -63,8 +72,8 @@ class Storage(Protocol):
     def move(self, source_key: str, target_key: str) -> None:
         """Rename within the store; done already is no error."""
 
-    def list(self, prefix: str) -> Iterator[str]:
-        """Yield the keys below `prefix`."""
+    def list(self, prefix: str) -> Iterator[ListedObject]:
+        """Yield the objects whose keys begin with `prefix`, by key."""
 
     def signed_url(self, key: str, *, filename: str, content_type: str, expires_s: int) -> str:
         """Return a URL from which anyone may download the object until it expires."""

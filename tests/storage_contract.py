@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import io
 
@@ -11,6 +12,11 @@ from core.errors import NotFound
 from core.ports import Storage
 
 KEY = "0f0e/files/1"
+
+
+def keys(storage: Storage, prefix: str) -> list[str]:
+    """Return the keys that a listing yields, in its order."""
+    return [listed.key for listed in storage.list(prefix)]
 
 
 class Broken(io.BytesIO):
@@ -73,15 +79,33 @@ class StorageContract:
     def test_listing_names_the_keys_below_a_prefix(self, storage: Storage) -> None:
         for key in ("a/files/1", "a/files/2", "a/work/1/x", "ab/files/1"):
             storage.put(key, io.BytesIO(b"x"))
-        assert list(storage.list("a/files/")) == ["a/files/1", "a/files/2"]
-        assert list(storage.list("a/")) == ["a/files/1", "a/files/2", "a/work/1/x"]
-        assert list(storage.list("nothing/")) == []
+        assert keys(storage, "a/files/") == ["a/files/1", "a/files/2"]
+        assert keys(storage, "a/") == ["a/files/1", "a/files/2", "a/work/1/x"]
+        assert keys(storage, "nothing/") == []
 
     def test_listing_everything_names_what_is_in_the_store_and_nothing_else(
         self, storage: Storage
     ) -> None:
         for key in ("a/files/1", "b/files/2"):
             storage.put(key, io.BytesIO(b"x"))
-        assert list(storage.list("")) == ["a/files/1", "b/files/2"]
-        assert list(storage.list("a")) == ["a/files/1"]
-        assert list(storage.list("a/files/1")) == ["a/files/1"]
+        assert keys(storage, "") == ["a/files/1", "b/files/2"]
+        assert keys(storage, "a") == ["a/files/1"]
+        assert keys(storage, "a/files/1") == ["a/files/1"]
+
+    def test_listing_says_how_large_an_object_is_and_since_when_it_is_there(
+        self, storage: Storage
+    ) -> None:
+        # a day of slack: the clock of a store need not be ours
+        slack = dt.timedelta(days=1)
+        storage.put(KEY, io.BytesIO(b"x" * 12))
+        storage.move(KEY, "0f0e/quarantine/1")
+        [listed] = storage.list("0f0e/")
+        assert (listed.key, listed.size_bytes) == ("0f0e/quarantine/1", 12)
+        assert abs(dt.datetime.now(dt.UTC) - listed.modified_at) < slack
+
+    def test_objects_may_be_deleted_while_they_are_listed(self, storage: Storage) -> None:
+        for number in range(5):
+            storage.put(f"a/files/{number}", io.BytesIO(b"x"))
+        for listed in storage.list("a/"):
+            storage.delete(listed.key)
+        assert keys(storage, "a/") == []

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import datetime as dt
 import hashlib
 import hmac
 import json
 import os
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +18,7 @@ from typing import BinaryIO
 from urllib.parse import quote, unquote, urlsplit
 
 from core.errors import InvalidInput, NotFound, Unavailable
-from core.ports import SignedDownload, StoredObject
+from core.ports import ListedObject, SignedDownload, StoredObject
 
 CHUNK_BYTES = 1024 * 1024
 TEMPORARY = ".incoming-"
@@ -119,8 +121,8 @@ class LocalStorage:
         source.replace(target)
         sync_directory(target.parent)
 
-    def list(self, prefix: str) -> Iterator[str]:
-        """Yield the keys below `prefix`, sorted."""
+    def list(self, prefix: str) -> Iterator[ListedObject]:
+        """Yield the objects below `prefix`, by key."""
         if prefix.startswith("/") or ".." in PurePosixPath(prefix).parts:
             raise InvalidInput("not a storage prefix")
         folder = self.root / prefix.rpartition("/")[0]  # never above the root, not even for ""
@@ -128,8 +130,15 @@ class LocalStorage:
             return
         for path in sorted(folder.rglob("*")):
             key = str(PurePosixPath(path.relative_to(self.root)))
-            if path.is_file() and key.startswith(prefix) and not path.name.startswith(TEMPORARY):
-                yield key
+            if not key.startswith(prefix) or path.name.startswith(TEMPORARY):
+                continue
+            try:
+                found = path.stat()
+            except FileNotFoundError:  # deleted while it was listed
+                continue
+            if stat.S_ISREG(found.st_mode):
+                changed = dt.datetime.fromtimestamp(found.st_ctime, dt.UTC)
+                yield ListedObject(key, found.st_size, changed)
 
     def signed_url(self, key: str, *, filename: str, content_type: str, expires_s: int) -> str:
         """Return a link to the API's own download route."""

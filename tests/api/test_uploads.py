@@ -45,7 +45,7 @@ def workbook() -> bytes:
 
 
 def stored_files(storage, who) -> list[str]:
-    return list(storage.list(f"{who.id}/"))
+    return [listed.key for listed in storage.list(f"{who.id}/")]
 
 
 def test_an_upload_is_stored_audited_and_started(
