@@ -15,7 +15,7 @@ from uuid import UUID
 from fastapi import Query, Request, Response
 
 from api.errors import ApiError, Fault
-from api.security import derive_key
+from core.derivation import derive_key
 from db.queries.paging import Page, PageRequest, Position, Sort, from_text, to_text
 
 MAX_CURSOR_LENGTH = 2048

@@ -15,6 +15,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import Key, KeySet, OctKey
 
+from core.derivation import derive_key
 from core.errors import Unauthenticated
 
 ALGORITHM = "HS256"
@@ -22,11 +23,6 @@ ACCESS_TYPE = "at+jwt"  # RFC 9068: a refresh or other token is never taken for 
 ISSUER = "tonnage"
 AUDIENCE = "tonnage-api"
 ACCESS_LIFETIME = dt.timedelta(hours=1)
-
-
-def derive_key(secret: bytes, purpose: str) -> bytes:
-    """Return the 32-byte key of one purpose, so that no key serves two."""
-    return hmac.digest(secret, f"tonnage/{purpose}".encode(), "sha256")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 from sqlalchemy import Engine, text
 
-from api.security import AccessTokens, derive_key
+from api.security import AccessTokens
+from core.derivation import derive_key
 from core.errors import Unauthenticated
 from core.permissions import Role
 
