@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from fastapi import FastAPI
+from pydantic import ValidationError
 from sqlalchemy.exc import OperationalError
 from starlette.concurrency import run_in_threadpool
 
@@ -31,7 +32,7 @@ from api.services import Services, build
 from core.ports import Pipeline, Storage
 from db.engine import refuse_dangerous_role
 from runtime.logging import configure as configure_logging
-from runtime.settings import Settings
+from runtime.settings import Settings, told
 
 log = logging.getLogger("tonnage.api")
 
@@ -124,7 +125,10 @@ def create_app_from_environment() -> FastAPI:
     """Build the API from the environment; the factory that uvicorn is given."""
     from runtime import wiring
 
-    settings = Settings()
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise SystemExit(told(error)) from None
     configure_logging(as_json=settings.log_json, level=settings.log_level)
     # Quotes what it is sent, byte by byte.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)

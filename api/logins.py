@@ -110,11 +110,11 @@ def refresh(services: Services, presented: str) -> Tokens:
     """Exchange a refresh token for the next one. Raises 401."""
     now = dt.datetime.now(dt.UTC)
     chain = services.refresh_tokens
-    child = chain.child(presented)
+    children = {chain.fingerprint(child): child for child in chain.children(presented)}
     who = None
     with Session(services.auth_engine) as session:
         rotation = queries.rotate_refresh_token(
-            session, chain.fingerprint(presented), chain.fingerprint(child), now
+            session, chain.fingerprint(presented), list(children), now
         )
         session.commit()
         if rotation.user_id and rotation.session_id:
@@ -125,9 +125,9 @@ def refresh(services: Services, presented: str) -> Tokens:
             rotation.session_id,
             rotation.user_id,
         )
-    if who is None or rotation.expires_at is None:
+    if who is None or rotation.child_sha256 is None or rotation.expires_at is None:
         raise ApiError("invalid_refresh_token")
-    return _tokens(services, who, child, rotation.expires_at, now)
+    return _tokens(services, who, children[rotation.child_sha256], rotation.expires_at, now)
 
 
 def log_out(services: Services, who: Principal) -> None:

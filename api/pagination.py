@@ -6,7 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
@@ -40,17 +40,18 @@ class Binding:
 class Cursors:
     """Signs positions so that a client can hand them back, and only hand them back."""
 
-    def __init__(self, secret: bytes) -> None:
-        self._key = derive_key(secret, "cursor")
+    def __init__(self, secrets_newest_first: Sequence[bytes]) -> None:
+        self._keys = [derive_key(secret, "cursor") for secret in secrets_newest_first]
 
-    def _mac(self, payload: bytes, binding: Binding, sort: Sort) -> bytes:
+    def _macs(self, payload: bytes, binding: Binding, sort: Sort) -> list[bytes]:
+        """Return the signature by each key; the first is the one to sign with."""
         message = payload + b"\0" + binding.digest(sort).encode()
-        return hmac.digest(self._key, message, "sha256")[:16]
+        return [hmac.digest(key, message, "sha256")[:16] for key in self._keys]
 
     def write(self, position: Position, sort: Sort, binding: Binding) -> str:
         """Return the opaque cursor of a position."""
         payload = json.dumps([to_text(sort.kind, position.value), str(position.id)]).encode()
-        signed = self._mac(payload, binding, sort) + payload
+        signed = self._macs(payload, binding, sort)[0] + payload
         return base64.urlsafe_b64encode(signed).rstrip(b"=").decode()
 
     def read(self, cursor: str, sort: Sort, binding: Binding) -> Position:
@@ -60,7 +61,7 @@ class Cursors:
                 cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True
             )
             mac, payload = signed[:16], signed[16:]
-            if hmac.compare_digest(mac, self._mac(payload, binding, sort)):
+            if any(hmac.compare_digest(mac, m) for m in self._macs(payload, binding, sort)):
                 value, row_id = json.loads(payload)
                 return Position(from_text(sort.kind, value), UUID(row_id))
         except ValueError:

@@ -87,20 +87,22 @@ class AccessTokens:
 class RefreshTokens:
     """Opaque refresh tokens; the database only holds their hashes."""
 
-    def __init__(self, secret: bytes) -> None:
-        self._chain_key = derive_key(secret, "refresh-chain")
+    def __init__(self, secrets_newest_first: Sequence[bytes]) -> None:
+        self._chain_keys = [derive_key(secret, "refresh-chain") for secret in secrets_newest_first]
 
     @staticmethod
     def first() -> str:
         """Return a new random token of 256 bits."""
         return secrets.token_urlsafe(32)
 
-    def child(self, parent: str) -> str:
-        """Return the successor of a token: always the same one, and unknown without our key.
+    def children(self, parent: str) -> list[str]:
+        """Return the successor of a token by each key, the newest first: the one to add.
 
-        A repetition within the grace so gets the same child, not a second living branch.
+        It is always the same one, and unknown without our key: a repetition within the grace gets
+        the same child, not a second living branch. The others are for a parent that was used
+        before the key changed: its child is the one of the key of that time.
         """
-        return _url_text(hmac.digest(self._chain_key, parent.encode(), "sha256"))
+        return [_url_text(hmac.digest(key, parent.encode(), "sha256")) for key in self._chain_keys]
 
     @staticmethod
     def fingerprint(token: str) -> bytes:

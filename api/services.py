@@ -44,7 +44,7 @@ MAX_STREAMS_OF_PERSON = 20
 
 def build(settings: Settings, storage: Storage, pipeline: Pipeline | None) -> Services:
     """Put the collaborators together; connects to nothing yet."""
-    secret = settings.secret_key.get_secret_value().encode()
+    secrets = settings.secrets_newest_first
     return Services(
         settings=settings,
         app_engine=_engine(settings, DatabaseRole.APP),
@@ -52,9 +52,9 @@ def build(settings: Settings, storage: Storage, pipeline: Pipeline | None) -> Se
         storage=storage,
         pipeline=pipeline,
         passwords=Passwords(settings),
-        access_tokens=AccessTokens([secret]),
-        refresh_tokens=RefreshTokens(secret),
-        cursors=Cursors(secret),
+        access_tokens=AccessTokens(secrets),
+        refresh_tokens=RefreshTokens(secrets),
+        cursors=Cursors(secrets),
         hashing=CapacityLimiter(settings.argon2_concurrency),
         streams=CapacityLimiter(MAX_STREAMS),
     )

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from core.errors import TonnageError
 from runtime import factors_cli
+from runtime.settings import told
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,10 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"tonnage: {error.message}", file=sys.stderr)
         return 1
     except ValidationError as error:
-        print("tonnage: the settings are not right:", file=sys.stderr)
-        for fault in error.errors(include_input=False, include_url=False):
-            name = "_".join(map(str, fault["loc"])).upper()
-            print(f"  TONNAGE_{name}: {fault['msg']}", file=sys.stderr)
+        print(told(error), file=sys.stderr)
         return 2
 
 

@@ -162,6 +162,9 @@ class DevStack:
         # A dump shows stars for a secret.
         for name in ("secret_key", "openai_api_key"):
             values[name] = getattr(settings, name).get_secret_value()
+        values["secret_keys_previous"] = ",".join(
+            key.get_secret_value() for key in settings.secret_keys_previous
+        )
         ours = {f"TONNAGE_{name.upper()}": str(value) for name, value in values.items()}
         return {**os.environ, **ours, "PYTHONUNBUFFERED": "1"}
 

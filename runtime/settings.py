@@ -5,12 +5,14 @@ Variables carry the prefix TONNAGE_ (`TONNAGE_DATABASE_URL`, …); docs/operatio
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MIN_SECRET_BYTES = 32  # HS256 wants a key as long as its digest (RFC 7518 §3.2)
 
@@ -36,9 +38,19 @@ class ScanMode(StrEnum):
 class Settings(BaseSettings):
     """Settings of one process. Building it validates; a wrong value stops the process."""
 
-    model_config = SettingsConfigDict(env_prefix="TONNAGE_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="TONNAGE_",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,  # what is wrong may be a secret, and errors are logged
+    )
 
     secret_key: SecretStr = Field(description="Signs tokens, cursors and links; >= 32 bytes")
+    secret_keys_previous: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        default=(),
+        max_length=10,
+        description="Verify what they signed, sign nothing; a comma between",
+    )
 
     database_url: str = Field(description="postgresql://…; other roles derive from it unless given")
     app_database_url: str | None = None
@@ -103,17 +115,30 @@ class Settings(BaseSettings):
     log_json: bool = True
     log_level: str = "INFO"
 
+    @field_validator("secret_keys_previous", mode="before")
+    @classmethod
+    def keys_are_a_list(cls, value: object) -> object:
+        """Read keys with commas between, or a JSON list."""
+        if not isinstance(value, str):
+            return value
+        if not value.lstrip().startswith("["):
+            return [key.strip() for key in value.split(",") if key.strip()]
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise ValueError("is no JSON list; or write the keys with commas between") from None
+
     @field_validator("secret_key")
     @classmethod
     def secret_is_long_enough(cls, value: SecretStr) -> SecretStr:
         """Refuse a key that could be guessed."""
-        key = value.get_secret_value()
-        if len(key.encode()) < MIN_SECRET_BYTES or len(set(key)) < 10:
-            raise ValueError(
-                f"must have at least {MIN_SECRET_BYTES} bytes of randomness; make one with: "
-                "python -c 'import secrets; print(secrets.token_urlsafe(48))'"
-            )
-        return value
+        return strong(value)
+
+    @field_validator("secret_keys_previous")
+    @classmethod
+    def secrets_are_long_enough(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        """Refuse them as the newest: what they signed is still believed."""
+        return tuple(strong(key) for key in value)
 
     @field_validator("storage_url")
     @classmethod
@@ -141,6 +166,12 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def secrets_newest_first(self) -> tuple[bytes, ...]:
+        """The secret that signs, then those that only verify."""
+        every = (self.secret_key, *self.secret_keys_previous)
+        return tuple(key.get_secret_value().encode() for key in every)
+
+    @property
     def activities_a_batch(self) -> int:
         """Activities in one matching task: with a language model one call's, so that each call
         shows in the Web UI and is retried by itself."""
@@ -152,6 +183,17 @@ class Settings(BaseSettings):
             return with_driver(self.database_url)
         own: str | None = getattr(self, f"{role.value}_database_url")
         return with_driver(own or with_user(self.database_url, f"tonnage_{role.value}"))
+
+
+def strong(value: SecretStr) -> SecretStr:
+    """Return a key that cannot be guessed. Raises ValueError."""
+    key = value.get_secret_value()
+    if len(key.encode()) < MIN_SECRET_BYTES or len(set(key)) < 10:
+        raise ValueError(
+            f"must have at least {MIN_SECRET_BYTES} bytes of randomness; make one with: "
+            "python -c 'import secrets; print(secrets.token_urlsafe(48))'"
+        )
+    return value
 
 
 def with_driver(url: str) -> str:
@@ -167,3 +209,14 @@ def with_user(url: str, user: str) -> str:
     # Join by hand: urlunsplit drops the // of an empty host, which a unix socket has.
     netloc = f"{user}{password}@{host}"
     return urlunsplit((parts.scheme, netloc, parts.path, parts.query, ""))
+
+
+def told(error: ValidationError) -> str:
+    """Return what is wrong with the environment, a line a variable, without its value."""
+    lines = ["tonnage: the settings are not right:"]
+    for fault in error.errors(include_input=False, include_url=False, include_context=False):
+        words = fault["msg"].removeprefix("Value error, ")
+        # a rule about several settings names them itself
+        name = f"TONNAGE_{str(fault['loc'][0]).upper()}: " if fault["loc"] else ""
+        lines.append(f"  {name}{words}")
+    return "\n".join(lines)

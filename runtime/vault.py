@@ -49,4 +49,4 @@ class Vault:
 
 def make_vault(settings: Settings) -> Vault:
     """Return the vault of a deployment."""
-    return Vault([settings.secret_key.get_secret_value().encode()])
+    return Vault(settings.secrets_newest_first)

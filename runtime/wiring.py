@@ -19,7 +19,8 @@ def make_storage(settings: Settings) -> Storage:
     return LocalStorage(
         Path(unquote(urlsplit(settings.storage_url).path)),
         public_url=settings.public_url,
-        secret=settings.secret_key.get_secret_value().encode(),
+        secret=settings.secrets_newest_first[0],
+        previous=settings.secrets_newest_first[1:],
     )
 
 

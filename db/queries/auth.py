@@ -6,6 +6,7 @@ No tenant is known yet, so nothing here takes an organization_id; the role sees 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -165,16 +166,18 @@ class Rotation:
     outcome: RotationOutcome
     user_id: UUID | None = None
     session_id: UUID | None = None
+    child_sha256: bytes | None = None
     expires_at: dt.datetime | None = None
 
 
 def rotate_refresh_token(
-    session: Session, token_sha256: bytes, child_sha256: bytes, now: dt.datetime
+    session: Session, token_sha256: bytes, children_sha256: Sequence[bytes], now: dt.datetime
 ) -> Rotation:
-    """Use up a refresh token and add its child.
+    """Use up a refresh token and add its child, the first of `children_sha256`.
 
-    The child is derived from the parent by the caller, so that a repetition within the grace gets
-    the same child and not a second living branch. The caller commits whatever the outcome is.
+    Children are derived from the parent by the caller, one by each key, so that a repetition
+    within the grace gets the same child and not a second living branch, also when the key changed
+    in between. The caller commits whatever the outcome is.
     """
     row = session.execute(
         select(TOKEN, SESSION)
@@ -195,32 +198,44 @@ def rotate_refresh_token(
     if min(token.expires_at, login.expires_at) <= now:
         return Rotation(RotationOutcome.REFUSED)
     if token.used_at is not None:
-        return _reused(session, token, login, now)
+        return _reused(session, token, login, children_sha256, now)
     expires_at = min(now + REFRESH_LIFETIME, login.expires_at)
     session.execute(update(TOKEN).where(TOKEN.id == token.id).values(used_at=now))
     session.execute(
         insert(TOKEN).values(
             id=uuid7(),
             session_id=login.id,
-            token_sha256=child_sha256,
+            token_sha256=children_sha256[0],
             parent_id=token.id,
             created_at=now,
             expires_at=expires_at,
         )
     )
-    return Rotation(RotationOutcome.ROTATED, login.user_id, login.id, expires_at)
+    return Rotation(
+        RotationOutcome.ROTATED, login.user_id, login.id, children_sha256[0], expires_at
+    )
 
 
 def _reused(
-    session: Session, token: RefreshToken, login: UserSession, now: dt.datetime
+    session: Session,
+    token: RefreshToken,
+    login: UserSession,
+    children_sha256: Sequence[bytes],
+    now: dt.datetime,
 ) -> Rotation:
     """Forgive the immediate parent within the grace; else end the whole family."""
     child = session.execute(
-        select(TOKEN.expires_at, TOKEN.used_at).where(TOKEN.parent_id == token.id)
+        select(TOKEN.token_sha256, TOKEN.expires_at, TOKEN.used_at).where(
+            TOKEN.parent_id == token.id
+        )
     ).one_or_none()
     used_at = token.used_at or now
     if child is not None and child.used_at is None and now - used_at <= REUSE_GRACE:
-        return Rotation(RotationOutcome.REPEATED, login.user_id, login.id, child.expires_at)
+        if child.token_sha256 not in children_sha256:  # by a key that is no longer known
+            return Rotation(RotationOutcome.REFUSED)
+        return Rotation(
+            RotationOutcome.REPEATED, login.user_id, login.id, child.token_sha256, child.expires_at
+        )
     end_session(session, login.id, "refresh_token_reused")
     return Rotation(RotationOutcome.REUSED, login.user_id, login.id)
 

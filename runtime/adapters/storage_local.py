@@ -12,7 +12,7 @@ import os
 import stat
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 from urllib.parse import quote, unquote, urlsplit
@@ -33,12 +33,16 @@ class LocalStorage:
         *,
         public_url: str,
         secret: bytes,
+        previous: Sequence[bytes] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.root = root.resolve()
         self.public_url = public_url.rstrip("/")
         # A key of its own: a download link must never pass for another kind of signed token.
-        self.signing_key = hmac.digest(secret, b"tonnage download links", "sha256")
+        # The first signs; links that one of the others signed stay valid until they expire.
+        self.signing_keys = [
+            hmac.digest(one, b"tonnage download links", "sha256") for one in (secret, *previous)
+        ]
         self.clock = clock
         self.root.mkdir(parents=True, exist_ok=True)
 
@@ -149,13 +153,14 @@ class LocalStorage:
             "expires": int(self.clock()) + expires_s,
         }
         body = encode(json.dumps(grant, separators=(",", ":")).encode())
-        return f"{self.public_url}/v1/downloads?token={body}.{encode(self.sign(body))}"
+        return f"{self.public_url}/v1/downloads?token={body}.{encode(self.signatures(body)[0])}"
 
     def read_token(self, token: str) -> SignedDownload:
         """Return what a link grants; a forged or expired one raises NotFound."""
         body, _, signature = token.partition(".")
         try:
-            genuine = hmac.compare_digest(decode(signature), self.sign(body))
+            given = decode(signature)
+            genuine = any(hmac.compare_digest(given, one) for one in self.signatures(body))
             grant = json.loads(decode(body)) if genuine else None
         except ValueError:
             grant = None
@@ -163,9 +168,9 @@ class LocalStorage:
             raise NotFound("this download link is not valid, or no longer")
         return SignedDownload(grant["key"], grant["filename"], grant["content_type"])
 
-    def sign(self, body: str) -> bytes:
-        """Return the signature of an encoded grant."""
-        return hmac.digest(self.signing_key, body.encode(), "sha256")
+    def signatures(self, body: str) -> tuple[bytes, ...]:
+        """Return the signature of an encoded grant by each key."""
+        return tuple(hmac.digest(key, body.encode(), "sha256") for key in self.signing_keys)
 
 
 def sync_directory(path: Path) -> None:
