@@ -112,6 +112,10 @@ class Settings(BaseSettings):
     argon2_time_cost: int = Field(default=2, ge=1, le=20)
     argon2_concurrency: int = Field(default=4, ge=1, le=64)
 
+    egress_allow_private: bool = Field(
+        default=False, description="URLs of tenants may be http and lead to private addresses"
+    )
+
     log_json: bool = True
     log_level: str = "INFO"
 
