@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-from uuid import UUID
 
 import pytest
 from sqlalchemy import Engine, text
@@ -330,19 +329,3 @@ def test_the_tenant_survives_commit_and_rollback(app_engine: Engine, tenants) ->
         for finish in (session.commit, session.rollback, session.commit):
             assert session.execute(text("SELECT count(*) FROM files")).scalar() == 1
             finish()
-
-
-def test_alternating_tenants_on_one_connection_never_meet(settings, tenants) -> None:
-    from db.engine import make_engine
-    from runtime.settings import DatabaseRole
-
-    engine = make_engine(settings.database_url_for(DatabaseRole.APP), pool_size=1)
-    order: list[UUID] = [tenants[n]["organization"] for n in ("alpha", "beta", "beta", "alpha")]
-    try:
-        for organization_id in order * 100:
-            with tenant_session(engine, organization_id) as session:
-                found = session.execute(text("SELECT organization_id FROM files")).scalars()
-                assert set(found) == {organization_id}
-                session.commit()
-    finally:
-        engine.dispose()
