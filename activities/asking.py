@@ -20,6 +20,7 @@ from sqlmodel import Session
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.metrics import count_model_call
 from core import breaker
 from core.errors import Misconfigured, RateLimited, TonnageError, Unavailable
 from core.matching import model_choice, prompt
@@ -232,6 +233,12 @@ class AskModel:
             spent = Cost(tokens, cost) if tokens else estimate
             model_calls.settle(session, asking.organization_id, reservation, spent)
             session.commit()
+        count_model_call(
+            problem or "answered",
+            input_tokens=reply.input_tokens,
+            output_tokens=reply.output_tokens,
+            usd=cost,
+        )
         self.answer_tokens = max(self.answer_tokens, reply.output_tokens // len(batch))
         if problem is not None:
             return not_used(batch, f"model_answer_{problem}", UNUSABLE[problem])
@@ -240,6 +247,7 @@ class AskModel:
     def failed(self, error: TonnageError, batch: list[Asked]) -> dict[str, Verdict]:
         """Count a failed call; raise to have it tried again, or let the offline ranker decide."""
         log.warning("the language model failed: %s", error)
+        count_model_call(error.code)
         if isinstance(error, Misconfigured):
             # Trying again cannot help. A wrong key or model fails every other file alike; what
             # may be due to this request alone must not take the model from other organizations.

@@ -11,6 +11,7 @@ from temporalio import activity
 
 from activities.deciding import Deciding
 from activities.heartbeat import beating
+from activities.metrics import count_decisions
 from activities.objects import read_table
 from core.calculation import Held, calculate
 from core.contracts import BatchRef, MatchResult
@@ -58,6 +59,7 @@ class MatchBatch:
                 pipeline.get_file(session, organization_id, file_id, lock=True)
                 results.upsert_decisions(session, organization_id, file_id, decided)
                 session.commit()
+        count_decisions([d.decision for d in decided])
         held = sum(d.decision.outcome is Outcome.HELD for d in decided)
         return MatchResult(decided=len(decided), held=held, attempt=activity.info().attempt)
 

@@ -23,16 +23,19 @@ from api.routes import (
     factors,
     files,
     health,
+    metrics,
     organizations,
     recalculations,
     reports,
     reviews,
 )
 from api.services import Services, build
+from api.watching import Meters, Watch
 from core.ports import Pipeline, Storage
 from db.engine import refuse_dangerous_role
 from runtime.logging import configure as configure_logging
 from runtime.settings import Settings, told
+from runtime.telemetry import Tracing, make_tracing
 
 log = logging.getLogger("tonnage.api")
 
@@ -46,6 +49,7 @@ Errors are `application/problem+json` (RFC 9457) with a stable `code`. Lists tak
 
 def lifespan_of(
     connect_pipeline: Callable[[], Awaitable[Pipeline]] | None,
+    tracing: Tracing | None,
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     """Return what happens before the first request and after the last."""
 
@@ -63,6 +67,8 @@ def lifespan_of(
                 await services.pipeline.close()
             services.app_engine.dispose()
             services.auth_engine.dispose()
+            if tracing is not None:
+                await run_in_threadpool(tracing.close)
 
     return lifespan
 
@@ -82,6 +88,7 @@ def create_app(
     storage: Storage,
     pipeline: Pipeline | None = None,
     connect_pipeline: Callable[[], Awaitable[Pipeline]] | None = None,
+    tracing: Tracing | None = None,
 ) -> FastAPI:
     """Build the API. Without a pipeline uploads are stored and wait for the sweep.
 
@@ -92,13 +99,14 @@ def create_app(
         title="tonnage",
         version="1",
         description=DESCRIPTION,
-        lifespan=lifespan_of(connect_pipeline),
+        lifespan=lifespan_of(connect_pipeline, tracing),
         generate_unique_id_function=openapi.operation_id,
         redirect_slashes=False,
         docs_url=None,  # api.docs serves it
         redoc_url=None,
     )
     app.state.services = services
+    app.state.meters = meters = Meters()
     errors.install(app)
     for module in (
         auth,
@@ -112,11 +120,13 @@ def create_app(
         factors,
         downloads,
         health,
+        metrics,
     ):
         app.include_router(module.router)
     openapi.install(app)
     docs.install(app)
     app.add_middleware(BodyLimit, upload_max_bytes=settings.upload_max_bytes)
+    app.add_middleware(Watch, meters=meters, tracer=tracing.tracer if tracing else None)
     app.add_middleware(RequestContext)
     return app
 
@@ -132,8 +142,10 @@ def create_app_from_environment() -> FastAPI:
     configure_logging(as_json=settings.log_json, level=settings.log_level)
     # Quotes what it is sent, byte by byte.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
+    tracing = make_tracing(settings, "tonnage-api")
     return create_app(
         settings,
         storage=wiring.make_storage(settings),
-        connect_pipeline=partial(wiring.connect_pipeline, settings),
+        connect_pipeline=partial(wiring.connect_pipeline, settings, tracing),
+        tracing=tracing,
     )

@@ -19,6 +19,7 @@ from core.permissions import Operation, Reach, Role, may, reach_of
 from db.engine import TenantSession, tenant_session
 from db.queries.audit import Actor
 from db.queries.auth import Membership, Principal, find_principal
+from runtime import logging as logs
 
 INVALID_TOKEN = {"WWW-Authenticate": 'Bearer realm="tonnage", error="invalid_token"'}
 
@@ -105,6 +106,7 @@ def choose_membership(who: Principal, wanted: str | None) -> Membership:
 def member(request: Request, who: PrincipalDep, organization: OrganizationHeader = None) -> Member:
     """Require a membership."""
     chosen = choose_membership(who, organization)
+    logs.note(organization_id=chosen.organization_id, user_id=who.user_id)
     return Member(
         principal=who,
         organization_id=chosen.organization_id,

@@ -75,6 +75,7 @@ def run_dev(options: argparse.Namespace) -> int:
                 f"API            {where.api_url}   (documentation: {where.api_url}/docs)\n"
                 f"Temporal UI    {where.temporal_ui_url}\n"
                 f"Login          {where.email}  /  {where.password}\n"
+                f"Metrics        {where.api_url}/metrics   (workers: dev.json in {options.state})\n"
                 f"Logs           {options.state}/logs",
                 title=f"tonnage is up ({time.monotonic() - started:.0f} s); Ctrl-C stops it",
             )

@@ -31,6 +31,7 @@ from runtime.supervisor import Child, Supervisor, free_port
 STATE_DIR = Path(".tonnage")
 DATABASE = "tonnage"
 API_PORT = 8000
+METRICS_PORT = 9464  # of the first worker, and others where it is taken
 START_TIMEOUT_S = 90.0
 DEMO_EMAIL = "demo@tonnage.example"
 
@@ -47,6 +48,7 @@ class Addresses:
     email: str
     password: str
     pid: int
+    metrics_urls: list[str]
 
 
 class DevStack:
@@ -62,6 +64,7 @@ class DevStack:
         self.postgres: LocalPostgres | None = None
         self.lock: IO[str] | None = None
         self.addresses: Addresses | None = None
+        self.metrics: list[str] = []
 
     def __enter__(self) -> DevStack:
         try:
@@ -108,6 +111,7 @@ class DevStack:
             email=DEMO_EMAIL,
             password=secret(self.state_dir / "demo-password", 12),
             pid=os.getpid(),
+            metrics_urls=[f"{settings.public_url}/metrics", *self.metrics],
         )
         written = self.state_dir / "dev.json.new"
         written.touch(mode=0o600)  # it holds the demo password
@@ -160,7 +164,7 @@ class DevStack:
         """Return the environment of a child: ours, with the settings on top."""
         values = settings.model_dump(mode="json", exclude_none=True)
         # A dump shows stars for a secret.
-        for name in ("secret_key", "openai_api_key"):
+        for name in ("secret_key", "openai_api_key", "metrics_token", "otlp_headers"):
             values[name] = getattr(settings, name).get_secret_value()
         values["secret_keys_previous"] = ",".join(
             key.get_secret_value() for key in settings.secret_keys_previous
@@ -197,7 +201,10 @@ class DevStack:
         for queue, settings in self.config.task_queues.items():
             for number in range(1, settings.processes + 1):
                 command = [sys.executable, "-m", "runtime", "worker", queue]
-                self.child(f"worker-{queue}-{number}", command, environment)
+                address = f"127.0.0.1:{free_port(METRICS_PORT + len(self.metrics))}"
+                own = {**environment, "TONNAGE_METRICS_ADDRESS": address}
+                self.child(f"worker-{queue}-{number}", command, own)
+                self.metrics.append(f"http://{address}/metrics")
 
     def start_api(self, settings: Settings, environment: dict[str, str]) -> Child:
         """Start the API."""

@@ -2,26 +2,71 @@
 
 from __future__ import annotations
 
+import contextvars
 import json
 import logging
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-# What Temporal's adapters and our own code attach; everything else of a record is left out.
+# What a line may carry besides its message; everything else of a record is left out.
 CONTEXT = (
     "request_id",
     "organization_id",
+    "user_id",
     "file_id",
+    "report_id",
     "workflow_id",
     "activity_type",
     "attempt",
+    "task_queue",
     "method",
     "route",
     "status",
     "duration_ms",
+    "outcome",
+    "trace_id",
 )
+
+# The one request or activity that is being worked on. A dictionary, for it is filled by threads,
+# which hold a copy of the context variables: what they put in is seen by the others.
+_here: contextvars.ContextVar[dict[str, str] | None] = contextvars.ContextVar("log", default=None)
+
+
+@contextmanager
+def context(**ids: object) -> Iterator[None]:
+    """Name, in every line that is logged within, what is being worked on."""
+    token = _here.set({name: str(value) for name, value in ids.items() if value is not None})
+    try:
+        yield
+    finally:
+        _here.reset(token)
+
+
+def note(**ids: object) -> None:
+    """Add to the context what has become known."""
+    here = _here.get()
+    if here is not None:
+        here.update({name: str(value) for name, value in ids.items() if value is not None})
+
+
+def noted(name: str) -> str | None:
+    """Return what the context says of `name`."""
+    return (_here.get() or {}).get(name)
+
+
+class AddContext(logging.Filter):
+    """Puts the ids of the context on each record."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return True: every record passes."""
+        for name, value in (_here.get() or {}).items():
+            if not hasattr(record, name):
+                setattr(record, name, value)
+        return True
 
 
 class JsonFormatter(logging.Formatter):
@@ -37,7 +82,7 @@ class JsonFormatter(logging.Formatter):
         }
         for name in CONTEXT:
             if (value := getattr(record, name, None)) is not None:
-                entry[name] = str(value)
+                entry[name] = value if isinstance(value, int | float) else str(value)
         if record.exc_info and record.exc_info[0]:
             entry["error"] = record.exc_info[0].__name__
             frames = traceback.extract_tb(record.exc_info[2])[-5:]
@@ -48,6 +93,7 @@ class JsonFormatter(logging.Formatter):
 def configure(*, as_json: bool, level: str) -> None:
     """Send every logger's lines to standard error."""
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(AddContext())
     handler.setFormatter(
         JsonFormatter()
         if as_json
@@ -58,3 +104,6 @@ def configure(*, as_json: bool, level: str) -> None:
     root.setLevel(level.upper())
     # Temporal's adapter repeats the whole activity info in the message; keep the message itself.
     logging.getLogger("temporalio.activity").setLevel(logging.ERROR)
+    # Says every request it sends, with its address.
+    for chatty in ("httpx", "httpcore", "botocore", "urllib3", "opentelemetry"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -115,6 +115,18 @@ class Settings(BaseSettings):
     egress_allow_private: bool = Field(
         default=False, description="URLs of tenants may be http and lead to private addresses"
     )
+    metrics_address: str | None = Field(
+        default=None, description="host:port where a worker serves /metrics; the API has its own"
+    )
+    metrics_token: SecretStr = Field(
+        default=SecretStr(""), description="Bearer token that the API's /metrics asks for"
+    )
+    otlp_endpoint: str | None = Field(
+        default=None, description="http(s)://host:4318 of an OpenTelemetry collector"
+    )
+    otlp_headers: SecretStr = Field(
+        default=SecretStr(""), description="name=value,… sent to it, for example its key"
+    )
 
     log_json: bool = True
     log_level: str = "INFO"
@@ -150,6 +162,22 @@ class Settings(BaseSettings):
         """Refuse a store that we have no adapter for."""
         if urlsplit(value).scheme != "file":
             raise ValueError("must begin with file://, for example file:///var/lib/tonnage")
+        return value
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def collector_is_an_address(cls, value: str | None) -> str | None:
+        """Refuse what no span could be sent to."""
+        if value and urlsplit(value).scheme not in ("http", "https"):
+            raise ValueError("must begin with https:// or http://")
+        return value
+
+    @field_validator("metrics_address")
+    @classmethod
+    def metrics_have_a_port(cls, value: str | None) -> str | None:
+        """Refuse what nothing could listen on."""
+        if value and not value.rpartition(":")[2].isdigit():
+            raise ValueError("must be host:port, for example 127.0.0.1:9464")
         return value
 
     @model_validator(mode="after")

@@ -7,8 +7,9 @@ import datetime as dt
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
-from temporalio.client import Client
+from temporalio.client import Client, Interceptor
 from temporalio.common import (
     Priority,
     SearchAttributePair,
@@ -19,6 +20,7 @@ from temporalio.common import (
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
 from core.contracts import (
@@ -67,18 +69,27 @@ STAGE_OF_ACTIVITY = {
 }
 
 
-async def connect(settings: Settings, *, lazy: bool = False) -> Client:
+async def connect(
+    settings: Settings,
+    *,
+    lazy: bool = False,
+    runtime: Runtime | None = None,
+    interceptors: Sequence[Interceptor] = (),
+) -> Client:
     """Connect to Temporal: TONNAGE_TEMPORAL_ADDRESS, else TEMPORAL_* and its TOML profile."""
+    ours: dict[str, Any] = {
+        "data_converter": pydantic_data_converter,
+        "lazy": lazy,
+        "runtime": runtime,
+        "interceptors": interceptors,
+    }
     if settings.temporal_address:
         return await Client.connect(
-            settings.temporal_address,
-            namespace=settings.temporal_namespace,
-            data_converter=pydantic_data_converter,
-            lazy=lazy,
+            settings.temporal_address, namespace=settings.temporal_namespace, **ours
         )
     config = ClientConfig.load_client_connect_config()
     config.setdefault("namespace", settings.temporal_namespace)
-    return await Client.connect(**config, data_converter=pydantic_data_converter, lazy=lazy)
+    return await Client.connect(**config, **ours)
 
 
 def plain(text: str) -> str:

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from core.ports import Pipeline, Scanner, Storage
 from db.engine import make_engine, refuse_dangerous_role
 from runtime.settings import DatabaseRole, ScanMode, Settings
+from runtime.telemetry import Tracing
 
 
 def make_storage(settings: Settings) -> Storage:
@@ -33,11 +34,12 @@ def make_scanner(settings: Settings) -> Scanner | None:
     return ClamavScanner(settings.clamd_address)
 
 
-async def connect_pipeline(settings: Settings) -> Pipeline:
+async def connect_pipeline(settings: Settings, tracing: Tracing | None = None) -> Pipeline:
     """Return the pipeline; the connection to Temporal is made when it is first used."""
     from runtime.temporal import TemporalPipeline, connect
 
-    client = await connect(settings, lazy=True)
+    interceptors = [tracing.interceptor] if tracing else []
+    client = await connect(settings, lazy=True, interceptors=interceptors)
     return TemporalPipeline(client, match_batch_size=settings.activities_a_batch)
 
 

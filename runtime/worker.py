@@ -6,14 +6,15 @@ import asyncio
 import logging
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from temporalio.client import Client
+from temporalio.runtime import Runtime
 from temporalio.worker import (
     ActivityInboundInterceptor,
     ExecuteActivityInput,
@@ -24,10 +25,12 @@ from temporalio.worker import (
 )
 
 from activities.failures import sanitized
+from runtime import backlog, temporal
 from runtime import logging as logs
-from runtime import temporal
 from runtime.settings import DatabaseRole, Settings
 from runtime.slots import DeploymentSlots
+from runtime.telemetry import Tracing, make_tracing, temporal_runtime
+from runtime.watching import WatchActivities
 from runtime.wiring import make_role_engine, make_scanner, make_storage
 from workflows import options
 from workflows.apply_review import ApplyReview
@@ -230,7 +233,7 @@ def make_worker(
         workflows=WORKFLOWS.get(queue, ()),
         activities=activities,
         activity_executor=threads,
-        interceptors=(SanitizeFailures(),),
+        interceptors=(WatchActivities(), SanitizeFailures()),
         tuner=WorkerTuner.create_composite(
             workflow_supplier=FixedSizeSlotSupplier(100),
             activity_supplier=slots,
@@ -259,7 +262,8 @@ async def run(queue: str, settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
-    client = await connect_patiently(settings, stop)
+    tracing = make_tracing(settings, f"tonnage-worker-{queue}")
+    client = await connect_patiently(settings, stop, tracing)
     if client is None:
         return
     worker, close = make_worker(queue, client, settings)
@@ -267,21 +271,48 @@ async def run(queue: str, settings: Settings) -> None:
         from runtime.schedules import ensure_schedules
 
         await ensure_schedules(client)
-    async with worker:
+    async with worker, watched_backlog(client, queue, settings):
         log.info("worker is ready on task queue %s", queue)
         await stop.wait()
     close()
+    if tracing:
+        await asyncio.to_thread(tracing.close)
     # The SDK may abort the interpreter when it exits right after its runtime stopped
     # (temporalio/sdk-python issue 300); a short wait makes that go away.
     await asyncio.sleep(0.3)
 
 
-async def connect_patiently(settings: Settings, stop: asyncio.Event) -> Client | None:
+@asynccontextmanager
+async def watched_backlog(client: Client, queue: str, settings: Settings) -> AsyncIterator[None]:
+    """Measure what waits on `queue` meanwhile, where somebody may look."""
+    if not settings.metrics_address:
+        yield
+        return
+    meter = client.service_client.config.runtime
+    task = asyncio.create_task(
+        backlog.watch(client, [queue], (meter or Runtime.default()).metric_meter)
+    )
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def connect_patiently(
+    settings: Settings, stop: asyncio.Event, tracing: Tracing | None = None
+) -> Client | None:
     """Connect to Temporal, waiting for it as long as it takes; None when told to stop."""
     delay_s = 0.5
+    runtime = temporal_runtime(settings)
     while not stop.is_set():
         try:
-            return await temporal.connect(settings)
+            return await temporal.connect(
+                settings,
+                runtime=runtime,
+                interceptors=[tracing.interceptor] if tracing else [],
+            )
         except RuntimeError:
             log.warning("Temporal is away; trying again in %.1f s", delay_s)
         with suppress(TimeoutError):
