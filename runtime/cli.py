@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from core.errors import TonnageError
-from runtime import factors_cli
+from runtime import audit_cli, factors_cli
 from runtime.settings import told
 
 
@@ -48,6 +48,8 @@ def parser() -> argparse.ArgumentParser:
     migrate.set_defaults(run=run_migrate)
     factors = commands.add_parser("factors", help="import and list emission factor releases")
     factors_cli.add_commands(factors)
+    trail = commands.add_parser("audit", help="check the audit trail; take heads to keep elsewhere")
+    audit_cli.add_commands(trail)
     replay = commands.add_parser("replay", help="run the workflow code over recorded histories")
     replay.add_argument("history", type=Path, nargs="+", help="JSON of `temporal workflow show`")
     replay.set_defaults(run=run_replay)

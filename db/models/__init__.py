@@ -20,6 +20,7 @@ from db.models.recalculations import (
 )
 from db.models.tenancy import (
     AuditEvent,
+    AuditHead,
     LoginThrottle,
     Organization,
     Project,
@@ -31,6 +32,7 @@ from db.models.tenancy import (
 
 __all__ = [
     "AuditEvent",
+    "AuditHead",
     "Decision",
     "Emission",
     "EmissionFactor",

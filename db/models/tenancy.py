@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text
+from sqlalchemy import LargeBinary, Text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
@@ -119,7 +119,7 @@ class LoginThrottle(SQLModel, table=True):
 
 
 class AuditEvent(SQLModel, table=True):
-    """Who changed what; append-only."""
+    """Who changed what; append-only, chained by the database."""
 
     __tablename__ = "audit_events"
 
@@ -135,3 +135,19 @@ class AuditEvent(SQLModel, table=True):
     after: dict[str, Any] | None = json_column()
     request_id: str | None = None
     occurred_at: dt.datetime | None = time_column(nullable=False)
+    previous_hash: bytes | None = Field(
+        default=None, sa_type=LargeBinary, sa_column_kwargs={"server_default": BY_DATABASE}
+    )
+    hash: bytes | None = Field(
+        default=None, sa_type=LargeBinary, sa_column_kwargs={"server_default": BY_DATABASE}
+    )
+
+
+class AuditHead(SQLModel, table=True):
+    """The last link of an organization's chain; written by the database alone."""
+
+    __tablename__ = "audit_heads"
+
+    organization_id: UUID = key_column()
+    sequence: int
+    hash: bytes

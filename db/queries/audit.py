@@ -34,7 +34,12 @@ def record(
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
 ) -> None:
-    """Add one event. `before` and `after` hold only JSON values and no contents of files."""
+    """Add one event. `before` and `after` hold only JSON values and no contents of files.
+
+    They name people by id: a name or a mail address in them could never be erased. The event gets
+    its place in the organization's chain when the transaction commits, so it may be recorded at
+    any moment of it.
+    """
     session.execute(
         insert(AuditEvent).values(
             id=uuid7(),
@@ -54,7 +59,10 @@ def record(
 def of_object(
     session: Session, organization_id: UUID, object_type: str, object_id: UUID, *, limit: int = 100
 ) -> Sequence[AuditEvent]:
-    """Return the newest events of one object, oldest first."""
+    """Return the newest events of one object, oldest first.
+
+    Those of a transaction that is still open have no sequence yet: they are the newest.
+    """
     table: Any = AuditEvent
     rows = session.scalars(
         select(table)
@@ -63,7 +71,7 @@ def of_object(
             table.object_type == object_type,
             table.object_id == object_id,
         )
-        .order_by(table.sequence.desc())
+        .order_by(table.sequence.desc().nulls_first(), table.id.desc())
         .limit(limit)
     ).all()
     return list(reversed(rows))

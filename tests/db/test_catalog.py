@@ -74,7 +74,9 @@ def test_every_relation_with_an_organization_forces_row_level_security(rows) -> 
 def test_every_policy_compares_the_organization_when_reading_and_when_writing(rows) -> None:
     policies = rows(
         "SELECT tablename, policyname, cmd, permissive, qual, with_check FROM pg_policies "
-        "WHERE schemaname = 'public' AND tablename <> 'users'"
+        "WHERE schemaname = 'public' AND tablename <> 'users' "
+        # Nobody logs in as the owner: only functions that run as it meet these.
+        "AND roles <> '{tonnage_owner}'"
     )
     tenant = "organization_id = ( SELECT current_organization() AS current_organization)"
     for policy in policies:

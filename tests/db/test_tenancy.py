@@ -73,6 +73,7 @@ ROWS: dict[str, str] = {
         'other_factor')""",
     "audit_events": """(organization_id, id, action, object_type, object_id)
         VALUES (:organization, :row, 'a', 'file', :row)""",
+    "audit_heads": "(organization_id, sequence, hash) VALUES (:organization, 0, sha256(''))",
 }
 
 
