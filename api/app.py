@@ -23,6 +23,7 @@ from api.routes import (
     factors,
     files,
     health,
+    members,
     metrics,
     organizations,
     recalculations,
@@ -111,6 +112,7 @@ def create_app(
     for module in (
         auth,
         organizations,
+        members,
         decisions,
         files,
         reviews,

@@ -121,7 +121,7 @@ def requires(operation: Operation) -> Callable[..., Any]:
     """Return a dependency: a member whose role includes `operation`."""
 
     def allowed(who: Annotated[Member, Depends(member)]) -> Member:
-        if not may(who.role, operation):
+        if not may(who.role, operation, who.reach):
             raise ApiError("permission_denied")
         return who
 
@@ -133,7 +133,7 @@ def requires_here(operation: Operation) -> Callable[..., Any]:
 
     def allowed(organization_id: UUID, request: Request, who: PrincipalDep) -> Member:
         here = member(request, who, str(organization_id))
-        if not may(here.role, operation):
+        if not may(here.role, operation, here.reach):
             raise ApiError("permission_denied")
         return here
 

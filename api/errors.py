@@ -77,6 +77,11 @@ CATALOG: Mapping[str, Kind] = {
     "factor_of_library": Kind(
         409, "Factors of a release never change; unpin the release, or add one of your own."
     ),
+    "already_member": Kind(409, "This person is a member already; change the role with PUT."),
+    "last_admin": Kind(
+        409, "An organization keeps at least one admin who can log in and sees all of it."
+    ),
+    "too_many_members": Kind(409, "The organization has 1,000 members; remove some first."),
     "precondition_failed": Kind(
         412, "It was changed since you read it; read it again and decide anew."
     ),

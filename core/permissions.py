@@ -33,6 +33,7 @@ class Operation(StrEnum):
     READ_MEMBERS = "read_members"
     READ_AUDIT = "read_audit"
     MANAGE_MEMBERS = "manage_members"
+    MANAGE_API_KEYS = "manage_api_keys"
     MANAGE_ORGANIZATION = "manage_organization"
 
 
@@ -54,18 +55,22 @@ ALLOWED: Mapping[Operation, frozenset[Role]] = {
     Operation.READ_MEMBERS: MANAGERS,
     Operation.READ_AUDIT: MANAGERS,
     Operation.MANAGE_MEMBERS: ADMINS,
+    Operation.MANAGE_API_KEYS: ADMINS,
     Operation.MANAGE_ORGANIZATION: ADMINS,
 }
 
 
-def may(role: Role, operation: Operation) -> bool:
-    """Tell whether `role` includes `operation`."""
-    return role in ALLOWED[operation]
-
-
-def features(role: Role) -> dict[str, bool]:
-    """Return every operation with whether `role` includes it."""
-    return {operation.value: may(role, operation) for operation in Operation}
+# What is not of one project: a membership that is limited to projects may not do it whatever its
+# role. Otherwise its holder could lift the limit, or change what others' figures are made of.
+WHOLE_ORGANIZATION = frozenset(
+    {
+        Operation.MANAGE_PROJECTS,
+        Operation.READ_AUDIT,
+        Operation.MANAGE_MEMBERS,
+        Operation.MANAGE_API_KEYS,
+        Operation.MANAGE_ORGANIZATION,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,20 @@ class Reach:
     def key(self) -> tuple[str, ...] | None:
         """Return a value that is the same for the same reach, in every process."""
         return None if self.projects is None else tuple(sorted(map(str, self.projects)))
+
+
+EVERYTHING = Reach()
+
+
+def may(role: Role, operation: Operation, reach: Reach = EVERYTHING) -> bool:
+    """Tell whether `role` includes `operation`, and `reach` does not stand in its way."""
+    limited = reach.projects is not None and operation in WHOLE_ORGANIZATION
+    return role in ALLOWED[operation] and not limited
+
+
+def features(role: Role, reach: Reach = EVERYTHING) -> dict[str, bool]:
+    """Return every operation with whether a membership may do it."""
+    return {operation.value: may(role, operation, reach) for operation in Operation}
 
 
 def reach_of(permissions: Mapping[str, Any] | None) -> Reach:

@@ -59,13 +59,14 @@ async def get_me(who: PrincipalDep, services: ServicesDep) -> Me:
 def access(services: Services, membership: Membership) -> OrganizationAccess:
     """Return what a membership allows, with the names of its projects."""
     organization_id, role = membership.organization_id, Role(membership.role)
+    reach = reach_of(membership.permissions)
     with tenant_session(services.app_engine, organization_id) as session:
-        projects = list_projects(session, organization_id, reach_of(membership.permissions))
+        projects = list_projects(session, organization_id, reach)
     return OrganizationAccess(
         id=organization_id,
         name=membership.organization_name,
         role=role,
         permissions=membership.permissions,
         projects=[ProjectName(id=project.id, name=project.name) for project in projects],
-        features=features(role),
+        features=features(role, reach),
     )

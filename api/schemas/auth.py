@@ -75,7 +75,7 @@ class OrganizationAccess(OrganizationRole):
 
     permissions: dict[str, Any]
     projects: list[ProjectName] = Field(description="The projects this membership sees")
-    features: dict[str, bool] = Field(description="What this role may do")
+    features: dict[str, bool] = Field(description="What this membership may do")
 
 
 class Me(Answer):

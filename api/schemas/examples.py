@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from api.schemas.examples_accounts import BY_SCHEMA as ACCOUNTS
 from api.schemas.examples_factors import BY_SCHEMA as FACTORS
 from api.schemas.examples_recalculations import BY_SCHEMA as RECALCULATIONS
 
@@ -361,6 +362,7 @@ BY_SCHEMA: dict[str, dict[str, Any]] = {
     "ReportList": REPORTS,
     "ReportDetail": REPORT_DETAIL,
     "ReportDeleted": {"deleted": True, "report_id": REVIEW},
+    **ACCOUNTS,
     **FACTORS,
     **RECALCULATIONS,
 }

@@ -44,6 +44,9 @@ class User(SQLModel, table=True):
     password_hash: str
     first_name: str | None = None
     last_name: str | None = None
+    has_password: bool | None = Field(
+        default=None, sa_column_kwargs={"server_default": BY_DATABASE}
+    )  # generated; the hash itself is for logins only
     tokens_valid_after: dt.datetime | None = time_column(nullable=False)
     disabled_at: dt.datetime | None = time_column()
     created_at: dt.datetime | None = time_column()
@@ -102,6 +105,20 @@ class RefreshToken(SQLModel, table=True):
     session_id: UUID
     token_sha256: bytes
     parent_id: UUID | None = None
+    created_at: dt.datetime | None = time_column(nullable=False)
+    expires_at: dt.datetime = time_column(nullable=False)
+    used_at: dt.datetime | None = time_column()
+
+
+class OneTimeToken(SQLModel, table=True):
+    """Sets a password once, whoever presents it; only its hash is kept."""
+
+    __tablename__ = "one_time_tokens"
+
+    id: UUID = key_column()
+    user_id: UUID
+    purpose: str
+    token_sha256: bytes
     created_at: dt.datetime | None = time_column(nullable=False)
     expires_at: dt.datetime = time_column(nullable=False)
     used_at: dt.datetime | None = time_column()

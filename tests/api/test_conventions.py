@@ -114,7 +114,11 @@ def test_the_table_of_roles_is_the_contracts() -> None:
             Operation.READ_MEMBERS,
             Operation.READ_AUDIT,
         },
-        Role.ADMIN: {Operation.MANAGE_MEMBERS, Operation.MANAGE_ORGANIZATION},
+        Role.ADMIN: {
+            Operation.MANAGE_MEMBERS,
+            Operation.MANAGE_API_KEYS,
+            Operation.MANAGE_ORGANIZATION,
+        },
     }
     so_far: set[Operation] = set()
     for role, more in expected.items():

@@ -34,8 +34,15 @@ OPERATIONS = {
     ("patch", "/v1/organizations/{organization_id}"): "organization",
     ("get", "/v1/organizations/{organization_id}/decisions"): "organization",
     ("delete", "/v1/organizations/{organization_id}/decisions/{decision_id}"): "remembered",
+    ("get", "/v1/organizations/{organization_id}/members"): "organization",
+    ("post", "/v1/organizations/{organization_id}/members"): "organization",
+    ("get", "/v1/organizations/{organization_id}/members/{user_id}"): "user",
+    ("put", "/v1/organizations/{organization_id}/members/{user_id}"): "user",
+    ("delete", "/v1/organizations/{organization_id}/members/{user_id}"): "user",
 }
 BODIES = {
+    "/v1/organizations/{organization_id}/members": {"email": "eve@x.example", "role": "user"},
+    "/v1/organizations/{organization_id}/members/{user_id}": {"role": "user"},
     "/v1/organizations/{organization_id}": {"name": "Taken"},
     "/v1/emissions/reviews/{review_id}": {"action": "reject"},
 }
@@ -61,6 +68,7 @@ def theirs(world, beta) -> dict[str, UUID]:
     )  # fmt: skip
     return {
         "organization": beta.id,
+        "user": world.user_id(beta.email),
         "factor": world.factor(beta.id),
         "remembered": remembered,
         "project": project,

@@ -24,6 +24,7 @@ SHARED = {
     ("tonnage_auth", "sessions"): "logins",
     ("tonnage_auth", "refresh_tokens"): "logins",
     ("tonnage_auth", "login_throttles"): "logins",
+    ("tonnage_auth", "one_time_tokens"): "setting a password",
 }
 # What the login may see of tenant tables: whose member somebody is.
 SEEN_BY_AUTH = {"organizations", "user_organization_roles"}
@@ -31,6 +32,7 @@ SEEN_BY_AUTH = {"organizations", "user_organization_roles"}
 OPEN_POLICIES = {
     ("organizations", "login"): "login lists the organizations of a person",
     ("user_organization_roles", "login"): "login lists the organizations of a person",
+    ("user_organization_roles", "invitation_read"): "invite_user sees who belongs elsewhere too",
     ("emission_factors", "library"): "reads published factors, which have no organization",
 }
 # Views that run with their owner's rights on purpose: row-level security would disable their

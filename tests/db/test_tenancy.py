@@ -17,6 +17,7 @@ NO_TENANT = {
     "users",
     "sessions",
     "refresh_tokens",
+    "one_time_tokens",
     "login_throttles",
     "factor_releases",
     "model_breakers",
@@ -297,7 +298,9 @@ def test_people_of_another_organization_are_invisible(engine: Engine, tenants) -
     assert found == [tenants["alpha"]["user"]]
 
 
-@pytest.mark.parametrize("table", ["sessions", "refresh_tokens", "login_throttles"])
+@pytest.mark.parametrize(
+    "table", ["sessions", "refresh_tokens", "one_time_tokens", "login_throttles"]
+)
 def test_login_state_is_closed_to_tenants(engine: Engine, tenants, table: str) -> None:
     with (
         tenant_session(engine, tenants["alpha"]["organization"]) as session,

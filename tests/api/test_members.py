@@ -1,0 +1,397 @@
+"""Members of an organization: who may change whom, invitations, and the admin who stays."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from core.permissions import Role
+from db.engine import tenant_session
+
+
+def problem(answer: Any, status: int, code: str) -> dict[str, Any]:
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    return dict(answer.json())
+
+
+def url(tenant, user_id: Any = None) -> str:
+    base = f"/v1/organizations/{tenant.id}/members"
+    return base if user_id is None else f"{base}/{user_id}"
+
+
+def put(client, tenant, user_id: UUID, headers: dict[str, str] | None = None, **body: Any) -> Any:
+    sent = tenant.headers | (headers or {})
+    return client.put(url(tenant, user_id), headers=sent, json=body)
+
+
+def add(client, tenant, email: str, role: str = "user", **body: Any) -> Any:
+    sent = {"email": email, "role": role, **body}
+    return client.post(url(tenant), headers=tenant.headers, json=sent)
+
+
+def trail(admin_engine, action: str) -> list[Any]:
+    with admin_engine.connect() as connection:
+        return list(
+            connection.execute(
+                text("SELECT * FROM audit_events WHERE action = :a ORDER BY sequence"),
+                {"a": action},
+            )
+        )
+
+
+@pytest.fixture
+def carl(world, alpha) -> dict[str, str]:
+    """A user of Alpha."""
+    return world.person("carl@alpha.example", (alpha.id, Role.USER))
+
+
+def test_members_are_listed_by_mail_address_and_filtered(client, world, alpha, carl) -> None:
+    world.person("zoe@alpha.example", (alpha.id, Role.VIEWER))
+    seen: list[str] = []
+    query: dict[str, Any] = {"limit": 2, "include": "total"}
+    while True:
+        body = client.get(url(alpha), headers=alpha.headers, params=query).json()
+        seen += [member["email"] for member in body["members"]]
+        if not body["pagination"]["has_more"]:
+            break
+        query["cursor"] = body["pagination"]["next_cursor"]
+    assert seen == ["ada@alpha.example", "carl@alpha.example", "zoe@alpha.example"]
+    assert body["pagination"]["total"] == 3
+
+    def emails(**query: Any) -> list[str]:
+        answer = client.get(url(alpha), headers=alpha.headers, params=query)
+        return [member["email"] for member in answer.json()["members"]]
+
+    assert emails(role="viewer") == ["zoe@alpha.example"]
+    assert emails(q="CARL@") == ["carl@alpha.example"]
+    assert len(emails(q="ada")) == 3  # everybody's first name here
+    assert emails(q="%") == []
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.USER])
+def test_below_manager_nobody_sees_the_members(client, world, alpha, role) -> None:
+    headers = world.person("carl2@alpha.example", (alpha.id, role))
+    problem(client.get(url(alpha), headers=headers), 403, "permission_denied")
+    me = world.user_id("carl2@alpha.example")
+    problem(client.get(url(alpha, me), headers=headers), 403, "permission_denied")
+
+
+def test_a_manager_sees_members_and_changes_none(client, world, alpha, carl) -> None:
+    headers = world.person("mia@alpha.example", (alpha.id, Role.MANAGER))
+    user_id = world.user_id("carl@alpha.example")
+    assert client.get(url(alpha), headers=headers).status_code == 200
+    body = {"role": "viewer"}
+    problem(client.put(url(alpha, user_id), headers=headers, json=body), 403, "permission_denied")
+    problem(client.delete(url(alpha, user_id), headers=headers), 403, "permission_denied")
+    body = {"role": "viewer", "email": "new@alpha.example"}
+    problem(client.post(url(alpha), headers=headers, json=body), 403, "permission_denied")
+
+
+def test_a_changed_role_and_reach_count_with_the_next_request(
+    client, world, alpha, carl, admin_engine
+) -> None:
+    user_id, project = world.user_id("carl@alpha.example"), world.project(alpha.id, "Fleet")
+    upload = {"file": ("a.csv", b"a,b\n1,2\n")}
+    assert client.post("/v1/files", headers=carl, files=upload).status_code == 202
+    assert len(client.get("/v1/files", headers=carl).json()["files"]) == 1
+    limits = {"projects": [str(project)]}
+    answer = put(client, alpha, user_id, role="viewer", permissions=limits)
+    assert (answer.status_code, answer.json()["permissions"]) == (200, limits)
+    problem(client.post("/v1/files", headers=carl, files=upload), 403, "permission_denied")
+    assert client.get("/v1/files", headers=carl).json()["files"] == []
+    # left out: the limit stays; {} lifts it
+    assert put(client, alpha, user_id, role="manager").json()["permissions"] == limits
+    assert client.get("/v1/files", headers=carl).json()["files"] == []
+    assert put(client, alpha, user_id, role="manager", permissions={}).json()["permissions"] == {}
+    assert len(client.get("/v1/files", headers=carl).json()["files"]) == 1
+    events = trail(admin_engine, "member.changed")
+    assert [(e.before["role"], e.after["role"]) for e in events] == [
+        ("user", "viewer"), ("viewer", "manager"), ("manager", "manager"),
+    ]  # fmt: skip
+    assert {e.object_id for e in events} == {user_id}
+    assert {e.actor_user_id for e in events} == {world.user_id(alpha.email)}
+
+
+def test_the_same_again_is_no_event(client, world, alpha, carl, admin_engine) -> None:
+    user_id = world.user_id("carl@alpha.example")
+    assert put(client, alpha, user_id, role="user").status_code == 200
+    assert trail(admin_engine, "member.changed") == []
+
+
+def test_a_removed_member_is_out_at_once_and_put_takes_them_back(
+    client, world, alpha, carl, admin_engine
+) -> None:
+    user_id = world.user_id("carl@alpha.example")
+    answer = client.delete(url(alpha, user_id), headers=alpha.headers)
+    assert answer.json() == {"removed": True, "user_id": str(user_id)}
+    problem(client.get("/v1/files", headers=carl), 404, "not_found")
+    problem(client.delete(url(alpha, user_id), headers=alpha.headers), 404, "not_found")
+    problem(client.get(url(alpha, user_id), headers=alpha.headers), 404, "not_found")
+    assert put(client, alpha, user_id, role="viewer").status_code == 200
+    assert client.get("/v1/files", headers=carl).status_code == 200
+    [removed] = trail(admin_engine, "member.removed")
+    [added] = trail(admin_engine, "member.added")
+    assert (removed.before, removed.after) == ({"role": "user", "permissions": {}}, None)
+    assert (added.before, added.after["role"]) == (None, "viewer")
+
+
+def test_a_stranger_looks_like_nobody_even_to_an_admin(client, world, alpha, beta) -> None:
+    bodies = []
+    for user_id in (world.user_id(beta.email), uuid4()):
+        body = problem(put(client, alpha, user_id, role="user"), 404, "not_found")
+        bodies.append({k: v for k, v in body.items() if k not in ("request_id", "instance")})
+    assert bodies[0] == bodies[1]
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"role": "owner"}, "#/role"),
+        ({"role": "user", "admin": True}, "#/"),
+        ({"role": "user", "permissions": {"files": []}}, "#/permissions/"),
+        ({"role": "user", "permissions": {"projects": []}}, "#/permissions/projects"),
+        ({"role": "user", "permissions": {"projects": ["x"]}}, "#/permissions/projects/0"),
+        ({"role": "user", "permissions": ["x"]}, "#/permissions"),
+        ({}, "#/role"),
+    ],
+)
+def test_what_is_no_role_or_permission_is_refused(
+    client, world, alpha, carl, body: dict[str, Any], pointer: str
+) -> None:
+    answer = put(client, alpha, world.user_id("carl@alpha.example"), **body)
+    found = problem(answer, 422, "validation_failed")
+    assert pointer in [fault["pointer"] for fault in found["errors"]]
+
+
+def test_permissions_name_living_projects_of_this_organization(
+    client, world, alpha, beta, carl, admin_engine
+) -> None:
+    mine, theirs = world.project(alpha.id, "Fleet"), world.project(beta.id, "Theirs")
+    gone = world.project(alpha.id, "Gone")
+    with admin_engine.begin() as connection:
+        connection.execute(
+            text("UPDATE projects SET deleted_at = now() WHERE id = :id"), {"id": gone}
+        )
+    limits = {"projects": [str(mine), str(theirs), str(gone), str(uuid4())]}
+    user_id = world.user_id("carl@alpha.example")
+    answers = [
+        put(client, alpha, user_id, role="user", permissions=limits),
+        add(client, alpha, "new@alpha.example", permissions=limits),
+    ]
+    for answer in answers:
+        found = problem(answer, 422, "validation_failed")
+        assert [(e["pointer"], e["code"]) for e in found["errors"]] == [
+            (f"#/permissions/projects/{place}", "project_unknown") for place in (1, 2, 3)
+        ]
+    emails = client.get(url(alpha), headers=alpha.headers).text
+    assert "new@alpha.example" not in emails
+
+
+def test_a_stale_if_match_is_refused(client, world, alpha, carl) -> None:
+    user_id = world.user_id("carl@alpha.example")
+    tag = client.get(url(alpha, user_id), headers=alpha.headers).headers["etag"]
+    changed = put(client, alpha, user_id, {"If-Match": tag}, role="viewer")
+    assert (changed.status_code, changed.headers["etag"] != tag) == (200, True)
+    stale = put(client, alpha, user_id, {"If-Match": tag}, role="manager")
+    problem(stale, 412, "precondition_failed")
+    assert put(client, alpha, user_id, {"If-Match": "*"}, role="manager").status_code == 200
+
+
+def test_the_last_admin_stays_whatever_is_tried(client, world, alpha, admin_engine) -> None:
+    me, project = world.user_id(alpha.email), world.project(alpha.id, "Fleet")
+    # of these none could take over: no admin, limited, without a password, disabled
+    world.person("mia@alpha.example", (alpha.id, Role.MANAGER))
+    limits = {"projects": [str(project)]}
+    world.person("lim@alpha.example", (alpha.id, Role.ADMIN), permissions=limits)
+    world.person("off@alpha.example", (alpha.id, Role.ADMIN))
+    with admin_engine.begin() as connection:
+        connection.execute(
+            text("UPDATE users SET disabled_at = now() WHERE email = 'off@alpha.example'")
+        )
+    assert add(client, alpha, "new@alpha.example", "admin").status_code == 201
+    for attempt in (
+        put(client, alpha, me, role="viewer"),
+        put(client, alpha, me, role="manager"),
+        put(client, alpha, me, role="admin", permissions=limits),
+        client.delete(url(alpha, me), headers=alpha.headers),
+    ):
+        problem(attempt, 409, "last_admin")
+    assert put(client, alpha, me, role="admin").status_code == 200
+
+
+def test_with_a_second_admin_the_first_may_go(client, world, alpha) -> None:
+    bea = world.person("bea@alpha.example", (alpha.id, Role.ADMIN))
+    me = world.user_id(alpha.email)
+    assert put(client, alpha, me, role="viewer").status_code == 200
+    problem(put(client, alpha, me, role="admin"), 403, "permission_denied")
+    bea_id = world.user_id("bea@alpha.example")
+    answer = client.delete(url(alpha, bea_id), headers=bea)
+    problem(answer, 409, "last_admin")
+
+
+def test_an_admin_who_is_limited_to_projects_cannot_lift_the_limit(client, world, alpha) -> None:
+    limits = {"projects": [str(world.project(alpha.id, "Fleet"))]}
+    headers = world.person("lim@alpha.example", (alpha.id, Role.ADMIN), permissions=limits)
+    me = world.user_id("lim@alpha.example")
+    body = {"role": "admin", "permissions": {}}
+    problem(client.put(url(alpha, me), headers=headers, json=body), 403, "permission_denied")
+    settings = f"/v1/organizations/{alpha.id}"
+    answer = client.patch(settings, headers=headers, json={"name": "Mine"})
+    problem(answer, 403, "permission_denied")
+    [organization] = client.get("/v1/auth/me", headers=headers).json()["organizations"]
+    assert organization["features"]["manage_members"] is False
+    assert organization["features"]["upload_files"] is True
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_admins_who_demote_each_other_at_once_leave_one(
+    client, world, alpha, admin_engine, attempt: int
+) -> None:
+    people = {alpha.email: alpha.headers}
+    for name in ("bea", "cid", "dan"):
+        people[f"{name}@alpha.example"] = world.person(
+            f"{name}@alpha.example", (alpha.id, Role.ADMIN)
+        )
+    emails = list(people)
+    pairs = [(headers, world.user_id(email)) for email in emails
+             for other, headers in people.items() if other != email]  # fmt: skip
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(
+            pool.map(
+                lambda pair: (
+                    client.put(
+                        url(alpha, pair[1]), headers=pair[0], json={"role": "viewer"}
+                    ).status_code
+                ),
+                pairs,
+            )
+        )
+    assert set(answers) <= {200, 403, 409}
+    with admin_engine.connect() as connection:
+        left = connection.scalar(
+            text("SELECT count(*) FROM user_organization_roles WHERE role = 'admin'")
+        )
+    assert left == 1
+
+
+def test_a_new_person_gets_a_token_that_is_shown_once(client, world, alpha, admin_engine) -> None:
+    answer = add(client, alpha, " Grace@Alpha.EXAMPLE ", first_name="Grace", last_name="Hopper")
+    assert answer.status_code == 201, answer.text
+    assert answer.headers["cache-control"] == "no-store"
+    body = answer.json()
+    member, token = body["member"], body["invitation"]["token"]
+    assert (member["email"], member["status"]) == ("grace@alpha.example", "invited")
+    assert (member["first_name"], member["last_name"]) == ("Grace", "Hopper")
+    read = client.get(answer.headers["location"], headers=alpha.headers)
+    assert read.json() == member
+    assert token not in read.text + client.get(url(alpha), headers=alpha.headers).text
+    with admin_engine.connect() as connection:
+        dump = connection.execute(
+            text("SELECT (SELECT json_agg(t) FROM one_time_tokens t)::text"
+                 " || (SELECT json_agg(a) FROM audit_events a)::text")
+        ).scalar_one()  # fmt: skip
+    assert token not in dump
+    assert "grace@" not in dump
+    login = {"email": "grace@alpha.example", "password": "!"}
+    problem(client.post("/v1/auth/login", json=login), 401, "invalid_credentials")
+
+
+def test_an_existing_account_is_added_without_a_token_and_keeps_its_names(
+    client, world, alpha, beta
+) -> None:
+    answer = add(client, alpha, beta.email, "viewer", first_name="Mallory")
+    assert answer.status_code == 201
+    body = answer.json()
+    assert body["invitation"] is None
+    assert (body["member"]["first_name"], body["member"]["status"]) == ("Ada", "active")
+    named = beta.headers | {"X-Organization-Id": str(alpha.id)}
+    assert client.get("/v1/files", headers=named).status_code == 200
+    names = client.get("/v1/organizations", headers=beta.headers).json()["organizations"]
+    assert [(o["name"], o["role"]) for o in names] == [("Alpha", "viewer"), ("Beta", "admin")]
+    problem(add(client, alpha, beta.email), 409, "already_member")
+
+
+def tokens(admin_engine) -> int:
+    with admin_engine.connect() as connection:
+        return int(connection.scalar(text("SELECT count(*) FROM one_time_tokens")))
+
+
+def test_an_invitation_may_be_renewed_until_the_password_is_set(
+    client, world, alpha, admin_engine
+) -> None:
+    first = add(client, alpha, "new@alpha.example", "viewer").json()
+    second = add(client, alpha, "new@alpha.example", "user").json()
+    assert first["invitation"]["token"] != second["invitation"]["token"]
+    assert second["member"]["role"] == "user"
+    assert tokens(admin_engine) == 1  # the older one died
+    with admin_engine.begin() as connection:
+        connection.execute(
+            text("UPDATE users SET password_hash = 'x' WHERE email = 'new@alpha.example'")
+        )
+    problem(add(client, alpha, "new@alpha.example"), 409, "already_member")
+
+
+def test_an_invitation_that_two_organizations_claim_is_nobodys(
+    client, world, alpha, beta, admin_engine
+) -> None:
+    # else Beta's admin, who holds the token, could set the password and enter Alpha with it
+    assert add(client, beta, "new@alpha.example").json()["invitation"]
+    joined = add(client, alpha, "new@alpha.example")
+    assert (joined.status_code, joined.json()["invitation"]) == (201, None)
+    assert tokens(admin_engine) == 0
+    problem(add(client, beta, "new@alpha.example"), 409, "already_member")
+    assert tokens(admin_engine) == 0
+
+
+def test_two_organizations_that_invite_at_once_make_one_account(
+    client, world, alpha, beta, admin_engine
+) -> None:
+    for number in range(5):
+        email = f"new{number}@x.example"
+        with ThreadPoolExecutor(2) as pool:
+            answers = list(pool.map(lambda t, e=email: add(client, t, e), (alpha, beta)))
+        assert [answer.status_code for answer in answers] == [201, 201]
+        assert sum(a.json()["invitation"] is not None for a in answers) == 1
+    assert tokens(admin_engine) == 0
+
+
+def test_a_deleted_account_is_not_brought_back(client, world, alpha, admin_engine) -> None:
+    world.person("gone@x.example")
+    with admin_engine.begin() as connection:
+        connection.execute(
+            text("UPDATE users SET deleted_at = now() WHERE email = 'gone@x.example'")
+        )
+    problem(add(client, alpha, "gone@x.example"), 409, "conflict")
+
+
+@pytest.mark.parametrize(
+    "email", ["", "grace", "a@b", "a b@x.example", "é@x.example", "a@x.example\n@y", "a" * 300]
+)
+def test_what_is_no_mail_address_is_refused_unechoed(client, alpha, email: str) -> None:
+    answer = add(client, alpha, email)
+    found = problem(answer, 422, "validation_failed")
+    assert [fault["pointer"] for fault in found["errors"]] == ["#/email"]
+
+
+def test_the_tenants_role_makes_no_account_but_through_an_invitation(
+    client, world, alpha, app_engine
+) -> None:
+    statements = (
+        "INSERT INTO users (email, password_hash) VALUES ('x@x.example', 'x')",
+        "UPDATE users SET password_hash = 'x'",
+        "SELECT * FROM one_time_tokens",
+        "SELECT password_hash FROM users",
+    )
+    for statement in statements:
+        with tenant_session(app_engine, alpha.id) as session, pytest.raises(DBAPIError) as refused:
+            session.execute(text(statement))
+        assert refused.value.orig.sqlstate == "42501"
+    call = "SELECT invite_user(gen_random_uuid(), 'x@x.example', NULL, NULL, '\\x00', now())"
+    with app_engine.connect() as connection, pytest.raises(DBAPIError) as refused:
+        connection.execute(text(call))  # no organization: nobody invites
+    assert refused.value.orig.sqlstate == "42501"
