@@ -23,6 +23,7 @@ from api.errors import ApiError, Fault
 from api.services import Services
 from api.upload_form import Upload, read_form
 from core.contracts import FileRef, FileStatus, workflow_id
+from core.errors import NotFound
 from db.engine import tenant_session
 from db.ids import uuid7
 from db.models import File
@@ -113,7 +114,7 @@ def store(services: Services, who: Member, upload: Upload, *, allow_duplicate: b
     )
     try:
         insert(services, who, new)
-    except IntegrityError:
+    except (IntegrityError, NotFound):
         # Someone sent the same bytes meanwhile, or the project went away.
         services.storage.delete(key)
         first = find_first(services, who, sha256)
@@ -122,7 +123,7 @@ def store(services: Services, who: Member, upload: Upload, *, allow_duplicate: b
 
 
 def insert(services: Services, who: Member, new: NewFile) -> None:
-    """Commit the row together with its audit event."""
+    """Commit the row together with its audit event. Raises NotFound for a project that is gone."""
     after = {
         "filename": new.filename,
         "size_bytes": new.file_size,
@@ -131,6 +132,10 @@ def insert(services: Services, who: Member, new: NewFile) -> None:
         "project_id": str(new.project_id) if new.project_id else None,
     }
     with tenant_session(services.app_engine, who.organization_id) as session:
+        if new.project_id is not None and not project_exists(
+            session, who.organization_id, new.project_id, lock=True
+        ):
+            raise NotFound
         add_file(session, who.organization_id, new)
         audit.record(
             session, who.organization_id, who.actor,

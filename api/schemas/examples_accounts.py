@@ -21,6 +21,13 @@ MEMBER: dict[str, Any] = {
     "status": "invited",
     "member_since": AT,
 }
+PROJECT_ANSWER: dict[str, Any] = {
+    "id": PROJECT,
+    "name": "Fleet",
+    "description": "Vans and company cars",
+    "created_at": AT,
+    "updated_at": AT,
+}
 
 BY_SCHEMA: dict[str, dict[str, Any]] = {
     "MemberItem": MEMBER,
@@ -40,4 +47,9 @@ BY_SCHEMA: dict[str, dict[str, Any]] = {
         "first_name": "Grace",
         "last_name": "Hopper",
     },
+    "ProjectAnswer": PROJECT_ANSWER,
+    "ProjectList": {"projects": [PROJECT_ANSWER], "pagination": PAGINATION},
+    "ProjectDeleted": {"deleted": True, "project_id": PROJECT},
+    "NewProject": {"name": "Fleet", "description": "Vans and company cars"},
+    "ProjectPatch": {"name": "Fleet 2026"},
 }

@@ -140,18 +140,18 @@ def list_projects(session: Session, organization_id: UUID, reach: Reach) -> Sequ
     return session.scalars(query).all()
 
 
-def project_exists(session: Session, organization_id: UUID, project_id: UUID) -> bool:
-    """Tell whether an organization has this living project."""
-    return (
-        session.scalar(
-            select(PROJECT.id).where(
-                PROJECT.organization_id == organization_id,
-                PROJECT.id == project_id,
-                PROJECT.deleted_at.is_(None),
-            )
-        )
-        is not None
+def project_exists(
+    session: Session, organization_id: UUID, project_id: UUID, *, lock: bool = False
+) -> bool:
+    """Tell whether an organization has this living project; `lock` keeps it for the while."""
+    query = select(PROJECT.id).where(
+        PROJECT.organization_id == organization_id,
+        PROJECT.id == project_id,
+        PROJECT.deleted_at.is_(None),
     )
+    if lock:  # as weak as a foreign key's: uploads do not wait for each other
+        query = query.with_for_update(read=True, key_share=True)
+    return session.scalar(query) is not None
 
 
 @dataclass(frozen=True, slots=True)

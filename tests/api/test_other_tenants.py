@@ -39,8 +39,15 @@ OPERATIONS = {
     ("get", "/v1/organizations/{organization_id}/members/{user_id}"): "user",
     ("put", "/v1/organizations/{organization_id}/members/{user_id}"): "user",
     ("delete", "/v1/organizations/{organization_id}/members/{user_id}"): "user",
+    ("get", "/v1/organizations/{organization_id}/projects"): "organization",
+    ("post", "/v1/organizations/{organization_id}/projects"): "organization",
+    ("get", "/v1/organizations/{organization_id}/projects/{project_id}"): "project",
+    ("patch", "/v1/organizations/{organization_id}/projects/{project_id}"): "project",
+    ("delete", "/v1/organizations/{organization_id}/projects/{project_id}"): "project",
 }
 BODIES = {
+    "/v1/organizations/{organization_id}/projects": {"name": "Theirs"},
+    "/v1/organizations/{organization_id}/projects/{project_id}": {"name": "Taken"},
     "/v1/organizations/{organization_id}/members": {"email": "eve@x.example", "role": "user"},
     "/v1/organizations/{organization_id}/members/{user_id}": {"role": "user"},
     "/v1/organizations/{organization_id}": {"name": "Taken"},
