@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from api import docs, errors, openapi
 from api.middleware import BodyLimit, RequestContext
 from api.routes import (
+    audit,
     auth,
     decisions,
     downloads,
@@ -115,6 +116,7 @@ def create_app(
         organizations,
         members,
         projects,
+        audit,
         decisions,
         files,
         reviews,

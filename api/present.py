@@ -25,7 +25,7 @@ from api.schemas.reports import (
     ReportPermissions,
     ReportProgressAnswer,
 )
-from api.schemas.reviews import RememberedItem, ReviewItem
+from api.schemas.reviews import RememberedItem, ReviewDetail, ReviewItem
 from core.contracts import ReportProgress
 from core.ports import Storage
 from core.reporting import MEDIA_TYPES, ReportFormat, ReportStatus
@@ -229,6 +229,12 @@ def review_item(waiting: OpenReview) -> ReviewItem:
             },
         }
     )  # fmt: skip
+
+
+def review_detail(waiting: OpenReview, events: Sequence[AuditEvent]) -> ReviewDetail:
+    """Return a review with who decided it and when it was applied."""
+    entries = [AuditEntry.model_validate(event) for event in events]
+    return ReviewDetail.model_validate({**dict(review_item(waiting)), "audit": entries})
 
 
 def report_item(report: Report) -> ReportItem:

@@ -12,10 +12,11 @@ from api.deps import Member, PagingDep, ReaderDep, ServicesDep, TenantDep, requi
 from api.errors import ApiError
 from api.openapi import WITH_BODY, documented
 from api.pagination import Binding, next_cursor
-from api.present import review_item
+from api.present import review_detail, review_item
 from api.schemas.common import Text, pagination
-from api.schemas.reviews import Resolution, Resolved, ReviewItem, ReviewList
+from api.schemas.reviews import Resolution, Resolved, ReviewDetail, ReviewList
 from core.permissions import Operation
+from db.queries import audit
 from db.queries import reviews as queries
 
 router = APIRouter(prefix="/v1/emissions/reviews", tags=["reviews"])
@@ -61,12 +62,13 @@ def list_reviews(
 
 
 @router.get("/{review_id}", **documented(operation=Operation.READ))
-def get_review(review_id: UUID, who: ReaderDep, session: TenantDep) -> ReviewItem:
+def get_review(review_id: UUID, who: ReaderDep, session: TenantDep) -> ReviewDetail:
     """Return one activity that waits for a person, or how one decided."""
     found = queries.find_review(session, who.organization_id, review_id, who.reach)
     if found is None:
         raise ApiError("not_found")
-    return review_item(found)
+    events = audit.of_object(session, who.organization_id, "review", review_id)
+    return review_detail(found, events)
 
 
 @router.post("/{review_id}", **_post)

@@ -94,6 +94,16 @@ class AuditEntry(Answer):
     after: dict[str, Any] | None
 
 
+# An object's trail is cut so that an answer stays small; the list of the organization has it all.
+AuditTrail = Annotated[
+    list[AuditEntry],
+    Field(
+        description="The newest 100 events, oldest first. All of them: `GET /v1/organizations/{id}"
+        "/audit?object_type=…&object_id=…`"
+    ),
+]
+
+
 class HistoryEntry(Answer):
     """One line of a file's processing history."""
 

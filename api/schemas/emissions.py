@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.schemas.common import Answer, AuditEntry, HistoryEntry, Pagination, ScopeTotal
+from api.schemas.common import Answer, AuditTrail, HistoryEntry, Pagination, ScopeTotal
 
 
 class EmissionItem(Answer):
@@ -159,7 +159,7 @@ class EmissionDetail(EmissionItem):
         description="Texts as uploaded, conversion steps, formula with intermediate values, gases"
     )
     history: list[HistoryEntry]
-    audit: list[AuditEntry]
+    audit: AuditTrail
 
 
 class Verified(Answer):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.schemas.examples_accounts import BY_SCHEMA as ACCOUNTS
+from api.schemas.examples_audit import BY_SCHEMA as AUDIT
 from api.schemas.examples_factors import BY_SCHEMA as FACTORS
 from api.schemas.examples_recalculations import BY_SCHEMA as RECALCULATIONS
 
@@ -352,7 +353,7 @@ BY_SCHEMA: dict[str, dict[str, Any]] = {
     "EmissionList": EMISSIONS,
     "EmissionDetail": EMISSION_DETAIL,
     "ReviewList": REVIEWS,
-    "ReviewItem": REVIEWS["reviews"][0],
+    "ReviewDetail": REVIEWS["reviews"][0] | {"audit": []},
     "Resolution": {"action": "choose", "emission_factor_id": FACTOR, "reason": "as invoiced"},
     "Resolved": RESOLVED,
     "RememberedList": REMEMBERED,
@@ -363,6 +364,7 @@ BY_SCHEMA: dict[str, dict[str, Any]] = {
     "ReportDetail": REPORT_DETAIL,
     "ReportDeleted": {"deleted": True, "report_id": REVIEW},
     **ACCOUNTS,
+    **AUDIT,
     **FACTORS,
     **RECALCULATIONS,
 }

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from api.schemas.common import Answer, AuditEntry, Body, Pagination, Text, storable
+from api.schemas.common import Answer, AuditTrail, Body, Pagination, Text, storable
 from core.factors.importers.tabular import FIRST_YEAR, LARGEST_KG, LAST_YEAR
 from core.factors.kinds import KINDS
 from core.gwp import SETS
@@ -147,7 +147,7 @@ class FactorAnswer(FactorItem):
     provenance: ReleaseItem | None = Field(description="null for own factors")
     superseded_by: str | None = Field(description="The release that took its release's place")
     successor_id: UUID | None = Field(description="The same factor in that release")
-    audit: list[AuditEntry] = Field(description="Of own factors")
+    audit: AuditTrail
 
 
 class NewGas(Body):

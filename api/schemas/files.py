@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.schemas.common import Answer, AuditEntry, HistoryEntry, Pagination, ScopeTotal
+from api.schemas.common import Answer, AuditTrail, HistoryEntry, Pagination, ScopeTotal
 from core.contracts import Counts, FileStatus, Problem, Stage, StageProgress
 
 
@@ -72,7 +72,7 @@ class FileDetail(FileItem):
     totals_by_scope: list[ScopeTotal]
     download_url: str | None = Field(description="Works for a few minutes; null until scanned")
     history: list[HistoryEntry]
-    audit: list[AuditEntry]
+    audit: AuditTrail
 
 
 class PendingRetry(Answer):

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, model_validator
 
-from api.schemas.common import Answer, AuditEntry, Body, Pagination, Text
+from api.schemas.common import Answer, AuditTrail, Body, Pagination, Text
 from core.recalculation import ReasonCode, Status
 
 Year = Annotated[int, Field(ge=1900, le=2200)]
@@ -154,7 +154,7 @@ class RecalculationDetail(RecalculationItem):
 
     selection: dict[str, Any] = Field(description="Files and filters as they were understood")
     progress: RecalculationProgress
-    audit: list[AuditEntry]
+    audit: AuditTrail
 
 
 class CitedFactor(Answer):

@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from api.schemas.common import Answer, AuditEntry, Body, Pagination, Text, storable
+from api.schemas.common import Answer, AuditTrail, Body, Pagination, Text, storable
 from core.reporting import GroupBy, ReportFormat, ReportStatus, ReportType
 from db.queries.emissions import EmissionFilter
 
@@ -149,7 +149,7 @@ class ReportDetail(ReportItem):
     estimated_completion: dt.datetime | None = Field(description="null once it has ended")
     download_url: str | None = Field(description="Works for a few minutes; null until completed")
     permissions: ReportPermissions
-    audit: list[AuditEntry]
+    audit: AuditTrail
 
 
 class ReportDeleted(Answer):

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from api.schemas.common import Answer, Body, Pagination, Text
+from api.schemas.common import Answer, AuditTrail, Body, Pagination, Text
 
 
 class Action(StrEnum):
@@ -62,6 +62,12 @@ class ReviewItem(Answer):
     resolution_reason: str | None
     applied_at: dt.datetime | None = Field(description="When its rows were calculated anew")
     created_at: dt.datetime
+
+
+class ReviewDetail(ReviewItem):
+    """A review with its audit trail."""
+
+    audit: AuditTrail
 
 
 class ReviewList(Answer):

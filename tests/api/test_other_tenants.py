@@ -32,6 +32,7 @@ OPERATIONS = {
     ("delete", "/v1/emission-factors/{emission_factor_id}"): "factor",
     ("get", "/v1/organizations/{organization_id}"): "organization",
     ("patch", "/v1/organizations/{organization_id}"): "organization",
+    ("get", "/v1/organizations/{organization_id}/audit"): "organization",
     ("get", "/v1/organizations/{organization_id}/decisions"): "organization",
     ("delete", "/v1/organizations/{organization_id}/decisions/{decision_id}"): "remembered",
     ("get", "/v1/organizations/{organization_id}/members"): "organization",

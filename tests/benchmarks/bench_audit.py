@@ -4,7 +4,8 @@
 
 Every transaction records one event as app and commits, as a request does. The floor is the same
 INSERT with the chain's trigger switched off, in the same database. One organization is the worst
-case: its writers wait for one another at each commit. Then how fast a chain is checked.
+case: its writers wait for one another at each commit. The best round of three counts, for other
+work on the machine can only slow one down. Then how fast a chain is checked.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from runtime import migrate
 from runtime.postgres import start_postgres
 from runtime.settings import with_driver, with_user
 
+ROUNDS = 3
 ACTOR = audit.Actor(user_id=None, kind="pipeline", request_id="bench")
 AFTER = {"rows": {"total": 1200, "calculated": 1100, "in_review": 80, "rejected": 20},
          "outcome": "completed", "kg_co2e": 18243.551}  # fmt: skip
@@ -85,7 +87,7 @@ def run(url: str, seconds: float, threads: int) -> None:
     with Session(admin) as session:
         ids = [organizations.create_organization(session, name=f"o{n}") for n in range(100)]
         session.commit()
-    print(f"{threads} threads, {seconds:g} s each; events/s (p99 of a transaction in ms)")
+    print(f"{threads} threads, best of {ROUNDS} rounds of {seconds:g} s; events/s (p99 in ms)")
     print(f"{'':40}{'plain':>16}{'chained':>16}{'':>8}")
     for commits, told in (("off", "no wait for the disk"), ("on", "waits for the disk")):
         with admin.begin() as connection:
@@ -93,13 +95,14 @@ def run(url: str, seconds: float, threads: int) -> None:
         app = make_engine(with_driver(with_user(url, "tonnage_app")), pool_size=threads)
         write(app, ids, time.perf_counter() + 1, 0, [])  # warm: connections, plans, heads
         for chosen in (ids[:1], ids):
-            rates = []
-            for verb in ("DISABLE", "ENABLE"):
+            found: dict[str, list[tuple[float, float]]] = {"DISABLE": [], "ENABLE": []}
+            for verb in ("DISABLE", "ENABLE") * ROUNDS:  # turn about: the machine has other work
                 with admin.begin() as connection:
                     connection.execute(
                         text(f"ALTER TABLE audit_events {verb} TRIGGER audit_events_chain")
                     )
-                rates.append(measure(app, chosen, seconds, threads))
+                found[verb].append(measure(app, chosen, seconds, threads))
+            rates = [max(rounds) for rounds in found.values()]
             many = f"{len(chosen)} organization{'s' if len(chosen) > 1 else ''}"
             shown = "".join(f"{rate:>10.0f} ({p99:3.0f})" for rate, p99 in rates)
             print(f"{many}, commit {told}".ljust(40) + shown + f"{rates[1][0] / rates[0][0]:>8.0%}")
