@@ -14,7 +14,14 @@ from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from temporalio.exceptions import ApplicationError, FailureError
 
-from core.errors import InvalidInput, Misconfigured, MissingTenant, NotFound, TonnageError
+from core.errors import (
+    InvalidInput,
+    Misconfigured,
+    MissingTenant,
+    NotFound,
+    Superseded,
+    TonnageError,
+)
 
 # The server is shutting down, starting up or was restarted under us (class 57, 08), or two
 # transactions met (40001, 40P01).
@@ -22,7 +29,7 @@ TRANSIENT_STATES = ("57P01", "57P02", "57P03", "40001", "40P01", "53300")
 # Data that does not fit (22), a broken constraint (23), a limit of the program (54): these come
 # again however often the stage runs.
 REFUSED_CLASSES = ("22", "23", "54")
-PERMANENT = (InvalidInput, NotFound, Misconfigured, MissingTenant)
+PERMANENT = (InvalidInput, NotFound, Superseded, Misconfigured, MissingTenant)
 
 
 def sanitized(error: Exception) -> BaseException:

@@ -48,6 +48,8 @@ class MatchBatch:
                 organization = pipeline.get_organization(session, organization_id)
             table = read_table(self.storage, activities_key(organization_id, file_id))
             batch = list(read_activities(table.slice(ref.offset, ref.size)))
+            kept = self.kept(ref, [a.query.key for a in batch])
+            batch = [a for a in batch if a.query.key not in kept]
             found = self.deciding.decide(
                 organization_id, [a.query for a in batch], organization.thresholds
             )
@@ -60,8 +62,17 @@ class MatchBatch:
                 results.upsert_decisions(session, organization_id, file_id, decided)
                 session.commit()
         count_decisions([d.decision for d in decided])
-        held = sum(d.decision.outcome is Outcome.HELD for d in decided)
-        return MatchResult(decided=len(decided), held=held, attempt=activity.info().attempt)
+        outcomes = [k.decision.outcome for k in kept.values()]
+        outcomes += [d.decision.outcome for d in decided]
+        held = outcomes.count(Outcome.HELD)
+        return MatchResult(decided=len(outcomes), held=held, attempt=activity.info().attempt)
+
+    def kept(self, ref: BatchRef, keys: list[str]) -> Mapping[str, results.StoredDecision]:
+        """Return the decisions that an earlier run made: a retry goes on from them."""
+        if ref.run == 1:
+            return {}
+        with tenant_session(self.engine, ref.organization_id) as session:
+            return results.decisions_of(session, ref.organization_id, ref.file_id, keys)
 
     def weigh(
         self,

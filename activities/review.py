@@ -23,6 +23,7 @@ from core.upstream import LinkIndex
 from core.validation import rows_of
 from db.engine import TenantSession, tenant_session
 from db.queries import audit, library, pipeline, results, reviews
+from db.queries.lifecycle import deleted_rows
 from db.queries.revisions import Cause, Replacement
 
 PIPELINE = audit.Actor(user_id=None, kind="pipeline")
@@ -118,16 +119,20 @@ class ApplyReviews:
     def withdraw(self, session: TenantSession, task: Task) -> ReviewResult:
         """Take the rows out of the figures, each with its reason: no factor fits them."""
         organization_id, found = task.ref.organization_id, task.found
-        results.withdraw_emissions(session, organization_id, found.decision_id, task.why)
+        deleted = deleted_rows(session, organization_id, found.file_id)
+        withdrawn = results.withdraw_emissions(
+            session, organization_id, found.decision_id, task.why
+        )
         decision = rejected(found.query, found.decision)
         results.replace_decision(session, organization_id, found.decision_id, decision)
         count = 0
         for rows in self.parts(task):
             count += len(rows)
-            issues = (issue_of(row) for row in rows)
+            issues = (issue_of(row) for row in rows if (row.sheet, row.row_number) not in deleted)
             pipeline.add_issues(session, organization_id, found.file_id, AFTERWARDS, issues)
         require_all(count, found.row_count)
-        return ReviewResult(applied=True, rejected=count)
+        held = found.decision.outcome is Outcome.HELD  # never had figures
+        return ReviewResult(applied=True, rejected=count if held else withdrawn)
 
     def parts(self, task: Task) -> Iterator[list[ActivityRow]]:
         """Yield the activity's rows, one list a part of the file."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from uuid import UUID
 
 from sqlalchemy import Engine
+from sqlmodel import Session
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.heartbeat import beating
 from core.contracts import (
     FailInput,
+    FileRef,
     FileStatus,
     FinishInput,
     FinishResult,
@@ -18,7 +20,7 @@ from core.contracts import (
     RowCounts,
     Stage,
 )
-from core.errors import NotFound
+from core.errors import NotFound, Superseded
 from core.keys import quarantine_key, upload_key
 from core.ports import Storage
 from db.engine import TenantSession, tenant_session
@@ -47,6 +49,7 @@ class FileStatusKeeper:
                     stage=update.event_stage,
                     kind=update.event_kind,
                     message=update.event_message,
+                    attempt=update.run,
                 )
             session.commit()
 
@@ -60,6 +63,8 @@ class FileStatusKeeper:
             counted = pipeline.count_outcomes(session, organization_id, file_id)
             if file.status == FileStatus.COMPLETED:  # an earlier attempt, whose answer was lost
                 return FinishResult(rows=counted, attempt=activity.info().attempt)
+            if file.status == FileStatus.FAILED or file.run != request.run:
+                raise Superseded("the file has ended, or a later run works on it")
             if counted != request.expected:
                 raise ApplicationError(
                     f"rows do not add up: stages reported {request.expected.model_dump()}, "
@@ -68,13 +73,13 @@ class FileStatusKeeper:
                     non_retryable=True,
                 )
             pipeline.end_file(session, organization_id, file_id, counted, request.progress, None)
-            self.note(session, organization_id, file_id, "completed", "file complete", counted)
+            note(session, request, "completed", "file complete", counted)
             session.commit()
         return FinishResult(rows=counted, attempt=activity.info().attempt)
 
     @activity.defn(name="fail_file")
     def fail_file(self, request: FailInput) -> FinishResult:
-        """End the file as failed: its issues stay, figures and decisions do not."""
+        """End the file as failed: its issues and decisions stay, figures do not."""
         organization_id, file_id = request.organization_id, request.file_id
         with beating(), tenant_session(self.engine, organization_id) as session:
             try:
@@ -82,26 +87,13 @@ class FileStatusKeeper:
             except NotFound:
                 # Deleted while it was processed: the deletion has cascaded already.
                 return FinishResult(rows=RowCounts(), attempt=activity.info().attempt)
-            if file.status == FileStatus.FAILED:  # an earlier attempt, whose answer was lost
-                counted = pipeline.count_outcomes(session, organization_id, file_id)
-                return FinishResult(rows=counted, attempt=activity.info().attempt)
-            pipeline.delete_results(session, organization_id, file_id)
-            if request.quarantine:
-                self.quarantine(session, organization_id, file_id)
-            counted = pipeline.count_outcomes(session, organization_id, file_id)
-            pipeline.end_file(
-                session, organization_id, file_id, counted, request.progress, request.problem
-            )
-            self.note(
-                session,
-                organization_id,
-                file_id,
-                request.problem.code,
-                request.problem.message,
-                counted,
-                request.problem.stage,
-            )
-            session.commit()
+            counted = rejected_only(session, organization_id, file_id)
+            # Ended by an earlier attempt, whose answer was lost; and perhaps retried since.
+            if file.status != FileStatus.FAILED and file.run == request.run:
+                if request.quarantine:
+                    self.quarantine(session, organization_id, file_id)
+                end_failed(session, request, counted)
+                session.commit()
         return FinishResult(rows=counted, attempt=activity.info().attempt)
 
     def quarantine(self, session: TenantSession, organization_id: UUID, file_id: UUID) -> None:
@@ -111,32 +103,47 @@ class FileStatusKeeper:
         pipeline.save_scan(session, organization_id, file_id, "infected")
         pipeline.move_object(session, organization_id, file_id, self.storage.url(target))
 
-    @staticmethod
-    def note(
-        session: TenantSession,
-        organization_id: UUID,
-        file_id: UUID,
-        kind: str,
-        message: str,
-        rows: RowCounts,
-        stage: Stage | None = Stage.FINISH,
-    ) -> None:
-        """Add the end of the file to its history and, with it, to the audit trail."""
-        pipeline.add_event(
-            session,
-            organization_id,
-            file_id,
-            stage=(stage or Stage.SCAN).value,
-            kind=kind,
-            message=message,
-            detail=rows.model_dump(),
-        )
-        audit.record(
-            session,
-            organization_id,
-            PIPELINE,
-            action="file.completed" if kind == "completed" else "file.failed",
-            object_type="file",
-            object_id=file_id,
-            after={"rows": rows.model_dump(), "outcome": kind},
-        )
+
+def rejected_only(session: Session, organization_id: UUID, file_id: UUID) -> RowCounts:
+    """Count the rows of a file that did not complete: none is calculated, none can be reviewed."""
+    rejected = pipeline.count_outcomes(session, organization_id, file_id).rejected
+    return RowCounts(total=rejected, rejected=rejected)
+
+
+def end_failed(session: Session, request: FailInput, counted: RowCounts) -> None:
+    """End a file that the caller has locked, within the caller's transaction."""
+    scope = (session, request.organization_id, request.file_id)
+    pipeline.delete_figures(*scope)
+    pipeline.end_file(*scope, counted, request.progress, request.problem)
+    problem = request.problem
+    note(session, request, problem.code, problem.message, counted, problem.stage)
+
+
+def note(
+    session: Session,
+    ref: FileRef,
+    kind: str,
+    message: str,
+    rows: RowCounts,
+    stage: Stage | None = Stage.FINISH,
+) -> None:
+    """Add the end of the file to its history and, with it, to the audit trail."""
+    pipeline.add_event(
+        session,
+        ref.organization_id,
+        ref.file_id,
+        stage=(stage or Stage.SCAN).value,
+        kind=kind,
+        message=message,
+        attempt=ref.run,
+        detail=rows.model_dump(),
+    )
+    audit.record(
+        session,
+        ref.organization_id,
+        PIPELINE,
+        action="file.completed" if kind == "completed" else "file.failed",
+        object_type="file",
+        object_id=ref.file_id,
+        after={"rows": rows.model_dump(), "outcome": kind, "run": ref.run},
+    )

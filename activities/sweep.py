@@ -31,7 +31,7 @@ class SweepOrphans:
         for row in waiting:
             activity.heartbeat()
             await self.pipeline.start_file(
-                FileRef(organization_id=row.organization_id, file_id=row.id),
+                FileRef(organization_id=row.organization_id, file_id=row.id, run=row.run),
                 filename_summary=row.filename,
                 organization_name=row.organization_name,
             )

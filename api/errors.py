@@ -52,6 +52,11 @@ CATALOG: Mapping[str, Kind] = {
     "duplicate_file": Kind(
         409, "These very bytes were uploaded before; ?allow_duplicate=true uploads them again."
     ),
+    "file_not_running": Kind(409, "The file has ended; there is nothing to cancel."),
+    "file_not_failed": Kind(409, "Only a failed or cancelled file can be retried."),
+    "file_quarantined": Kind(
+        409, "The virus scanner found something in the file; it stays in quarantine."
+    ),
     "review_resolved": Kind(409, "Somebody resolved this review before, in another way."),
     "verification_failed": Kind(
         409, "Recomputing gives another figure than the stored one; see differences."

@@ -65,7 +65,8 @@ async def current(services: Services, file: File) -> FileStatusAnswer:
     if progress.status not in ENDED and services.pipeline is not None:
         ref = FileRef(organization_id=file.organization_id, file_id=file.id)
         live, attempts = await ask(services.pipeline, ref)
-        if live is not None:
+        # After a retry the closed run before answers until the new one has begun.
+        if live is not None and live.run >= file.processing_runs:
             progress, source = live, "workflow"
     return answer(file.id, progress, attempts, source)
 

@@ -108,6 +108,7 @@ class FileProgress(Payload):
     retries: int = 0
     errors: tuple[Problem, ...] = ()
     eta: dt.datetime | None = None
+    run: int = 1
 
 
 class RowCounts(Payload):
@@ -124,6 +125,7 @@ class FileRef(Payload):
 
     organization_id: UUID
     file_id: UUID
+    run: int = 1  # which run of its workflow; each retry adds one
 
 
 class ProcessFileInput(FileRef):

@@ -46,6 +46,12 @@ class Conflict(TonnageError):
     code = "conflict"
 
 
+class Superseded(Conflict):
+    """The file has ended, or a later run of its workflow counts: this one has nothing to say."""
+
+    code = "superseded"
+
+
 class PermissionDenied(TonnageError):
     """The membership does not allow this."""
 

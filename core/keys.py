@@ -15,6 +15,11 @@ def quarantine_key(organization_id: UUID, file_id: UUID) -> str:
     return f"{organization_id}/quarantine/{file_id}"
 
 
+def trash_key(organization_id: UUID, file_id: UUID) -> str:
+    """Return where a deleted upload waits for its purge: links to where it lay lead nowhere."""
+    return f"{organization_id}/deleted/{file_id}"
+
+
 def work_prefix(organization_id: UUID, file_id: UUID) -> str:
     """Return the prefix of everything derived from an upload."""
     return f"{organization_id}/work/{file_id}/"

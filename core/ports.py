@@ -211,7 +211,13 @@ class Pipeline(Protocol):
     async def start_file(
         self, ref: FileRef, *, filename_summary: str, organization_name: str
     ) -> str:
-        """Start the workflow of a file, once; return its id. Raises Unavailable."""
+        """Start this run of a file's workflow, once; return its id. Raises Unavailable."""
+
+    async def cancel_file(self, ref: FileRef) -> bool:
+        """Ask the workflow of a file to stop; tell whether there was one that had not ended.
+
+        Raises Unavailable.
+        """
 
     async def file_progress(self, ref: FileRef) -> FileProgress | None:
         """Ask the workflow how far it is; None when it does not answer within a second."""

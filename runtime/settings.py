@@ -74,6 +74,10 @@ class Settings(BaseSettings):
     upload_max_bytes: int = Field(default=200 * 1024**2, ge=1024, le=10 * 1024**3)
     download_expires_s: int = Field(default=300, ge=10, le=24 * 3600)
 
+    purge_after_days: int = Field(
+        default=30, ge=1, le=3650, description="What was deleted is kept so long"
+    )
+
     scan_mode: ScanMode = ScanMode.OFF
     clamd_address: str | None = Field(default=None, description="host:port or unix:/path")
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from temporalio.client import Client, Interceptor
+from temporalio.client import Client, Interceptor, WorkflowExecutionStatus
 from temporalio.common import (
     Priority,
     SearchAttributePair,
@@ -56,6 +56,8 @@ log = logging.getLogger(__name__)
 RPC_TIMEOUT = timedelta(seconds=3)
 # An unanswered query hangs for half a minute; the row knows nearly as much.
 QUERY_TIMEOUT = timedelta(seconds=1)
+# How long a run that has ended its file may take to close.
+CLOSING_S = 2.0
 
 STAGE_OF_ACTIVITY = {
     options.SCAN_FILE.name: Stage.SCAN,
@@ -108,21 +110,42 @@ class TemporalPipeline:
     async def start_file(
         self, ref: FileRef, *, filename_summary: str, organization_name: str
     ) -> str:
-        """Start the workflow of a file; started already is as good. Raises Unavailable.
+        """Start this run of a file; started already is as good. Raises Unavailable.
 
-        REJECT_DUPLICATE with USE_EXISTING: a running one is joined, a closed one is refused, so
-        repeating this is always safe.
+        The first run: REJECT_DUPLICATE with USE_EXISTING: a running one is joined, a closed one
+        is refused, so repeating this is always safe. A later run takes the same id once the one
+        before has closed, which it does a moment after the file's row says so; a second start of
+        the same run finds by its first activity that it is superseded.
         """
-        job_id = workflow_id(ref.file_id)
+        deadline = asyncio.get_running_loop().time() + CLOSING_S
+        while not await self._start_run(ref, filename_summary, organization_name):
+            if asyncio.get_running_loop().time() > deadline:
+                raise Unavailable("the run before has not closed yet; this one starts later")
+            await asyncio.sleep(0.1)
+        return workflow_id(ref.file_id)
+
+    async def _start_run(self, ref: FileRef, filename: str, organization_name: str) -> bool:
+        """Start a run, or find it started; False while an earlier one holds the id."""
+        job_id, again = workflow_id(ref.file_id), ref.run > 1
         request = ProcessFileInput(**ref.model_dump(), match_batch_size=self.match_batch_size)
+        summary = f"{filename} ({organization_name})" + (f", run {ref.run}" if again else "")
         try:
             await self.client.start_workflow(
                 PROCESS_FILE,
                 request,
                 id=job_id,
                 task_queue=options.PIPELINE_QUEUE,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_reuse_policy=(
+                    WorkflowIDReusePolicy.ALLOW_DUPLICATE
+                    if again
+                    else WorkflowIDReusePolicy.REJECT_DUPLICATE
+                ),
+                id_conflict_policy=(
+                    WorkflowIDConflictPolicy.FAIL
+                    if again
+                    else WorkflowIDConflictPolicy.USE_EXISTING
+                ),
+                memo={"run": ref.run},
                 # Inherited by every activity: a small tenant is not stuck behind a big one.
                 priority=Priority(fairness_key=str(ref.organization_id)),
                 search_attributes=TypedSearchAttributes(
@@ -132,15 +155,35 @@ class TemporalPipeline:
                         SearchAttributePair(options.STAGE, "queued"),
                     ]
                 ),
-                static_summary=plain(f"{filename_summary} ({organization_name})"),
+                static_summary=plain(summary),
                 static_details=f"File `{ref.file_id}` of organization `{ref.organization_id}`",
                 rpc_timeout=RPC_TIMEOUT,
             )
+            return True
         except WorkflowAlreadyStartedError:
-            pass
+            return not again or await self._is_running(job_id, ref.run)
         except (RPCError, RuntimeError) as error:  # RuntimeError: a lazy client cannot connect
             raise Unavailable("Temporal is away; the upload is kept and started later") from error
-        return job_id
+
+    async def _is_running(self, job_id: str, run: int) -> bool:
+        """Tell whether the workflow of this id is at this run."""
+        handle = self.client.get_workflow_handle(job_id)
+        description = await handle.describe(rpc_timeout=RPC_TIMEOUT)
+        return bool(await description.memo_value("run", 1, type_hint=int) >= run)
+
+    async def cancel_file(self, ref: FileRef) -> bool:
+        """Ask the workflow of a file to stop; tell whether there was one that had not ended."""
+        job_id = workflow_id(ref.file_id)
+        await self._cancel(job_id)
+        # The server takes a cancellation of a closed workflow as well, and does nothing.
+        try:
+            handle = self.client.get_workflow_handle(job_id)
+            description = await handle.describe(rpc_timeout=RPC_TIMEOUT)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise Unavailable("Temporal is away") from error
+        return description.status is WorkflowExecutionStatus.RUNNING
 
     async def file_progress(self, ref: FileRef) -> FileProgress | None:
         """Ask the workflow how far it is; None when it does not answer within a second."""

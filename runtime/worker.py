@@ -97,8 +97,10 @@ def _pipeline_activities(
     from activities.commit_recalculation import CommitRecalculations
     from activities.parse import ParseFile
     from activities.recalculate import PreviewRecalculations
+    from activities.resume import ResumeFile
     from activities.review import ApplyReviews
     from activities.scan import ScanFile
+    from activities.settle import SettleFiles
     from activities.status import FileStatusKeeper
     from activities.sweep import SweepOrphans
     from activities.validate import ValidatePart
@@ -116,9 +118,8 @@ def _pipeline_activities(
     work_dir = settings.work_dir
     status = FileStatusKeeper(engine, storage)
     validate = ValidatePart(engine, storage)
-    sweep = SweepOrphans(
-        platform, temporal.TemporalPipeline(client, match_batch_size=settings.activities_a_batch)
-    )
+    pipeline = temporal.TemporalPipeline(client, match_batch_size=settings.activities_a_batch)
+    sweep = SweepOrphans(platform, pipeline)
     scan = ScanFile(
         engine,
         storage,
@@ -149,6 +150,8 @@ def _pipeline_activities(
         status.finish_file,
         status.fail_file,
         sweep.start_orphans,
+        ResumeFile(engine, storage).resume_file,
+        SettleFiles(platform, storage, pipeline).settle_files,
         preview.plan_recalculation,
         preview.preview_batch,
         preview.finish_preview,

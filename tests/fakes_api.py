@@ -27,6 +27,8 @@ class FakePipeline:
 
     away: bool = False
     started: list[FileRef] = field(default_factory=list)
+    stopped_files: list[FileRef] = field(default_factory=list)
+    running: bool = True
     progress: list[FileProgress] = field(default_factory=list)
     retrying: list[PendingAttempt] = field(default_factory=list)
     reports: list[ReportRef] = field(default_factory=list)
@@ -46,6 +48,12 @@ class FakePipeline:
             raise Unavailable
         self.started.append(ref)
         return workflow_id(ref.file_id)
+
+    async def cancel_file(self, ref: FileRef) -> bool:
+        if self.away:
+            raise Unavailable
+        self.stopped_files.append(ref)
+        return self.running
 
     async def file_progress(self, ref: FileRef) -> FileProgress | None:
         if self.away or not self.progress:

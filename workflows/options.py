@@ -99,6 +99,8 @@ CALCULATE_PART = _pipeline("calculate_part")
 FINISH_FILE = _pipeline("finish_file")
 FAIL_FILE = _pipeline("fail_file")
 START_ORPHANS = _pipeline("start_orphans")
+RESUME_FILE = _pipeline("resume_file")
+SETTLE_FILES = _pipeline("settle_files")
 RECORD_PROGRESS = ActivityKind(
     name="record_progress",
     queue=PIPELINE_QUEUE,
@@ -170,6 +172,8 @@ ALL_ACTIVITIES: Sequence[ActivityKind] = (
     FAIL_FILE,
     RECORD_PROGRESS,
     START_ORPHANS,
+    RESUME_FILE,
+    SETTLE_FILES,
     APPLY_REVIEW,
     GENERATE_REPORT,
     FAIL_REPORT,

@@ -15,6 +15,8 @@ from workflows.progress import ProgressKeeper
 with workflow.unsafe.imports_passed_through():
     from core import contracts
     from core.contracts import FileRef, FileStatus, Problem, Stage, StageState
+    from core.contracts_lifecycle import ResumeResult
+    from core.resuming import is_done
 
 R = TypeVar("R")
 MOST_BATCHES = 2000
@@ -35,7 +37,9 @@ class ProcessFile:
 
     @workflow.init
     def __init__(self, request: contracts.ProcessFileInput) -> None:
-        self.ref = FileRef(organization_id=request.organization_id, file_id=request.file_id)
+        self.ref = FileRef(
+            organization_id=request.organization_id, file_id=request.file_id, run=request.run
+        )
         self.batch_size = request.match_batch_size
         self.keeper = ProgressKeeper()
 
@@ -48,12 +52,20 @@ class ProcessFile:
     async def run(self, _: contracts.ProcessFileInput) -> contracts.ProcessFileResult:
         """Process the file; a rejected file is a result, a broken dependency a failure."""
         try:
-            await self.scan()
-            parts, rows = await self.parse()
-            validated = await self.validate(parts)
-            activities = await self.match()
+            before = await self.resume()
+            if before.superseded:
+                return contracts.ProcessFileResult(status=before.status, rows=contracts.RowCounts())
+            parts, rows, rejected = before.parts, before.rows, before.rejected
+            activities = before.activities
+            if not is_done(Stage.SCAN, before.start):
+                await self.scan()
+            if not is_done(Stage.PARSE, before.start):
+                parts, rows = await self.parse()
+            if not is_done(Stage.VALIDATE, before.start):
+                rejected = sum(v.rejected for v in await self.validate(parts))
+            if not is_done(Stage.MATCH, before.start):
+                activities = await self.match()
             calculated = await self.calculate(parts)
-            rejected = sum(v.rejected for v in validated)
             return await self.finish(
                 contracts.RowCounts(
                     total=rows,
@@ -74,6 +86,20 @@ class ProcessFile:
         except asyncio.CancelledError:
             await self.stop_cleanly()
             raise
+
+    async def resume(self) -> ResumeResult:
+        """Ask the database where a later run goes on; the first begins at the beginning.
+
+        Not a reset of the run before: its history may be gone, or of another version, while the
+        database and the store hold all that its stages made.
+        """
+        if self.ref.run == 1:
+            return ResumeResult()
+        before = await options.call(
+            options.RESUME_FILE, self.ref, ResumeResult, f"resume for run {self.ref.run}"
+        )
+        self.keeper.resume(before.progress)
+        return before
 
     async def scan(self) -> None:
         """Refuse what may not be opened."""

@@ -36,6 +36,10 @@ class ProgressKeeper:
     def __init__(self) -> None:
         self.current = FileProgress()
 
+    def resume(self, progress: FileProgress) -> None:
+        """Take up the progress of an earlier run."""
+        self.current = progress
+
     def begin(self, stage: Stage, now: dt.datetime) -> None:
         """Close the running stage and open `stage`."""
         self._set(self.current.stage, now, StageState.COMPLETED)

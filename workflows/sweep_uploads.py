@@ -8,6 +8,7 @@ from workflows import options
 
 with workflow.unsafe.imports_passed_through():
     from core import contracts
+    from core.contracts_lifecycle import SettleInput, SettleResult
 
 
 @workflow.defn(name="SweepUploads")
@@ -16,10 +17,19 @@ class SweepUploads:
 
     @workflow.run
     async def run(self) -> contracts.SweepResult:
-        """Start orphaned uploads and reports; return how many."""
-        return await options.call(
+        """Start orphaned uploads and reports, carry out deletions and cancellations; return how
+        many were started."""
+        started = await options.call(
             options.START_ORPHANS,
             contracts.SweepInput(),
             contracts.SweepResult,
             "start orphaned uploads",
         )
+        if workflow.patched("settle-files"):
+            await options.call(
+                options.SETTLE_FILES,
+                SettleInput(),
+                SettleResult,
+                "carry out deletions and cancellations",
+            )
+        return started

@@ -18,6 +18,7 @@ from api.deps import Member, PagingDep, ReaderDep, ServicesDep, TenantDep, Uploa
 from api.errors import ApiError
 from api.openapi import documented
 from api.pagination import Binding, choose_sort, next_cursor
+from api.preconditions import etag as etag
 from api.present import file_detail, file_item, issue_item
 from api.schemas.common import Text, pagination
 from api.schemas.files import (
@@ -37,7 +38,6 @@ from db.queries import files as queries
 router = APIRouter(prefix="/v1/files", tags=["files"])
 
 READ = Operation.READ
-EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 FORM_LIMITS = {"max_files": 1, "max_fields": 10, "max_part_size": 64 * 1024}
 UPLOAD_FORM: dict[str, Any] = {
     "requestBody": {
@@ -190,12 +190,6 @@ def get_file(
         storage=services.storage,
         expires_s=services.settings.download_expires_s,
     )
-
-
-def etag(updated_at: dt.datetime | None) -> str:
-    """Return the version of a row; a later If-Match compares it."""
-    moment = updated_at or EPOCH
-    return f'"{(moment - EPOCH) // dt.timedelta(microseconds=1):x}"'
 
 
 @router.get("/{file_id}/status", **documented(operation=READ))

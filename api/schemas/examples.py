@@ -7,6 +7,7 @@ from typing import Any
 from api.schemas.examples_accounts import BY_SCHEMA as ACCOUNTS
 from api.schemas.examples_audit import BY_SCHEMA as AUDIT
 from api.schemas.examples_factors import BY_SCHEMA as FACTORS
+from api.schemas.examples_lifecycle import LIFECYCLE
 from api.schemas.examples_recalculations import BY_SCHEMA as RECALCULATIONS
 
 ORGANIZATION = "019b8a53-7a10-7c44-9d1c-0c1f4c0d2b11"
@@ -367,4 +368,5 @@ BY_SCHEMA: dict[str, dict[str, Any]] = {
     **AUDIT,
     **FACTORS,
     **RECALCULATIONS,
+    **LIFECYCLE,
 }

@@ -11,6 +11,7 @@ from db.models.emissions import (
 )
 from db.models.files import File, FileEvent, Report, RowIssue
 from db.models.model_calls import ModelAnswer, ModelBreaker, ModelCall, ModelSpend
+from db.models.purging import DoomedObject
 from db.models.recalculations import (
     Recalculation,
     RecalculationDecision,
@@ -35,6 +36,7 @@ __all__ = [
     "AuditEvent",
     "AuditHead",
     "Decision",
+    "DoomedObject",
     "Emission",
     "EmissionFactor",
     "EmissionRevision",

@@ -34,6 +34,7 @@ class FileRow:
     mapping: dict[str, str] | None
     recognized: dict[str, Any] | None
     upstream: bool = False
+    run: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def get_file(
     row = session.execute(
         text(
             "SELECT filename, object_storage_path, file_type, status, project_id, region,"
-            " reporting_year, mapping, recognized, upstream FROM files"
+            " reporting_year, mapping, recognized, upstream, processing_runs AS run FROM files"
             " WHERE organization_id = :organization_id AND id = :file_id AND deleted_at IS NULL"
             + (" FOR NO KEY UPDATE" if lock else "")
         ),
@@ -91,13 +92,14 @@ def get_organization(session: Session, organization_id: UUID) -> OrganizationRow
 def save_progress(
     session: Session, organization_id: UUID, file_id: UUID, progress: FileProgress
 ) -> None:
-    """Mirror the workflow's progress; a file that has ended keeps its final word."""
+    """Mirror the workflow's progress; a file that has ended keeps its final word, and an earlier
+    run than the one that counts is not heard."""
     session.execute(
         text(
             "UPDATE files SET progress = :progress, status = :status,"
             " processing_started_at = coalesce(processing_started_at, now())"
             " WHERE organization_id = :organization_id AND id = :file_id"
-            " AND status <> ALL(:final)"
+            " AND status <> ALL(:final) AND processing_runs = :run"
         ),
         {
             "organization_id": organization_id,
@@ -105,6 +107,7 @@ def save_progress(
             "progress": progress.model_dump_json(),
             "status": progress.status.value,
             "final": list(FINAL),
+            "run": progress.run,
         },
     )
 
@@ -319,26 +322,28 @@ def end_file(
     )
 
 
-def delete_results(session: Session, organization_id: UUID, file_id: UUID) -> None:
-    """Remove the figures and decisions of a file that did not complete."""
-    for table in ("emissions", "reviews", "decisions"):
-        session.execute(
-            text(
-                f"DELETE FROM {table} WHERE organization_id = :organization_id"
-                " AND file_id = :file_id"
-            ),
-            {"organization_id": organization_id, "file_id": file_id},
-        )
+def delete_figures(session: Session, organization_id: UUID, file_id: UUID) -> None:
+    """Remove the figures of a file that did not complete. Its decisions stay: a retry goes on
+    from them, and until the file completes they are in no list."""
+    session.execute(
+        text(
+            "DELETE FROM emissions WHERE organization_id = :organization_id AND file_id = :file_id"
+        ),
+        {"organization_id": organization_id, "file_id": file_id},
+    )
 
 
 def orphaned_files(session: Session, older_than_s: int, limit: int = 500) -> Sequence[Any]:
-    """Return (organization_id, id) of uploads that were never started; as platform."""
+    """Return (organization_id, id, run) of uploads that were never started, or whose retry was
+    not; as platform."""
     return session.execute(
         text(
-            "SELECT f.organization_id, f.id, f.filename, o.name AS organization_name"
+            "SELECT f.organization_id, f.id, f.processing_runs AS run, f.filename,"
+            " o.name AS organization_name"
             " FROM files f JOIN organizations o ON o.id = f.organization_id"
             " WHERE f.status = 'uploaded' AND f.processing_started_at IS NULL"
-            " AND f.deleted_at IS NULL AND f.created_at < now() - make_interval(secs => :age)"
+            " AND f.deleted_at IS NULL AND f.cancel_requested_at IS NULL"
+            " AND coalesce(f.retried_at, f.created_at) < now() - make_interval(secs => :age)"
             " ORDER BY f.created_at LIMIT :limit"
         ),
         {"age": older_than_s, "limit": limit},

@@ -264,10 +264,22 @@ def list_rows(
             ROW, EMISSION.activity_name, EMISSION.sheet, EMISSION.row_number, FILE.filename, *cited
         )
         .outerjoin(
-            EMISSION,
-            and_(EMISSION.organization_id == organization_id, EMISSION.id == ROW.emission_id),
+            FILE,
+            and_(
+                FILE.organization_id == organization_id,
+                FILE.id == ROW.file_id,
+                FILE.deleted_at.is_(None),
+            ),
         )
-        .outerjoin(FILE, and_(FILE.organization_id == organization_id, FILE.id == ROW.file_id))
+        .outerjoin(
+            EMISSION,
+            and_(
+                EMISSION.organization_id == organization_id,
+                EMISSION.id == ROW.emission_id,
+                EMISSION.deleted_at.is_(None),
+                FILE.id.is_not(None),  # what hangs on a deleted file is deleted with it
+            ),
+        )
         .outerjoin(old, old.id == ROW.old_factor_id)
         .outerjoin(new, new.id == ROW.new_factor_id)
         .where(

@@ -353,17 +353,20 @@ def replace_decision(
 
 def withdraw_emissions(
     session: Session, organization_id: UUID, decision_id: UUID, why: Replacement
-) -> None:
-    """Take the figures of a decision out of every list and sum; they stay as revisions."""
+) -> int:
+    """Take the figures of a decision out of every list and sum; they stay as revisions. Return
+    how many there were: what a person deleted before is out already."""
     chosen = (
         "(SELECT x.id FROM emissions x WHERE x.organization_id = :organization_id"
         " AND x.decision_id = :decision_id)"
     )
     keep_figures(session, organization_id, why, chosen, {"decision_id": decision_id})
-    session.execute(
+    withdrawn = session.execute(
         text(
-            "UPDATE emissions SET deleted_at = now() WHERE organization_id = :organization_id"
-            " AND decision_id = :decision_id AND deleted_at IS NULL"
+            "WITH withdrawn AS (UPDATE emissions SET deleted_at = now()"
+            " WHERE organization_id = :organization_id AND decision_id = :decision_id"
+            " AND deleted_at IS NULL RETURNING 1) SELECT count(*) FROM withdrawn"
         ),
         {"organization_id": organization_id, "decision_id": decision_id},
     )
+    return int(withdrawn.scalar_one())

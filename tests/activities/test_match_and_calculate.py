@@ -269,14 +269,17 @@ def test_rows_that_do_not_add_up_are_refused_for_good(stages: Stages) -> None:
     assert stages.uploader.file(ref).status != "completed"
 
 
-def test_a_failed_file_keeps_its_issues_and_no_figures(stages: Stages) -> None:
+def test_a_failed_file_keeps_its_issues_and_decisions_and_no_figures(stages: Stages) -> None:
     ref = stages.calculated()
     for _ in range(2):
         assert stages.fail(ref).rows == RowCounts(total=1, rejected=1)
     file = stages.uploader.file(ref)
     assert (file.status, file.error_code, file.rows_rejected) == ("failed", "broken", 1)
-    for table in ("emissions", "decisions", "reviews"):
-        assert stages.uploader.rows(f"SELECT 1 FROM {table} WHERE file_id = :file_id", ref) == []
+    kept = {
+        table: len(stages.uploader.rows(f"SELECT 1 FROM {table} WHERE file_id = :file_id", ref))
+        for table in ("emissions", "decisions", "reviews")
+    }
+    assert kept == {"emissions": 0, "decisions": 3, "reviews": 2}
     events = stages.uploader.rows("SELECT action FROM audit_events", ref)
     assert [e.action for e in events] == ["file.failed"]
 

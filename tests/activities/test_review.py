@@ -18,8 +18,10 @@ from core.calculation import verify
 from core.contracts import BatchRef, FileRef, PartRef, ReviewRef
 from core.errors import NotFound
 from core.factors.library import load_release
+from core.permissions import Reach
 from core.records import ActivityQuery, Dimension, EmissionFactor
-from db.queries import memory, reviews
+from db.engine import tenant_session
+from db.queries import lifecycle, memory, reviews
 from db.queries.results import query_of
 from runtime.matchers import DatabaseMemory
 from tests.activities.test_match_and_calculate import (
@@ -258,3 +260,50 @@ def test_matching_is_as_before_once_the_decision_is_revoked(reviewing: Reviewing
         assert not memory.revoke(session, uploader.organization_id, memory_id, uploader.user_id)
         session.commit()
     assert DatabaseMemory(reviewing.engine).recall(uploader.organization_id, [diesel()]) == {}
+
+
+def test_a_figure_that_a_person_deleted_is_rejected_once(
+    reviewing: Reviewing, app_engine: Engine
+) -> None:
+    ref = reviewing.completed("flagged")
+    gone = reviewing.figures(ref)[0]
+    with tenant_session(app_engine, ref.organization_id) as session:
+        lifecycle.lock_file(session, ref.organization_id, ref.file_id, Reach())
+        lifecycle.delete_emission(session, ref.organization_id, ref.file_id, gone.id)
+        session.commit()
+    assert reviewing.counts(ref) == (5, 1, 2, 2)
+    result = reviewing.run(reviewing.apply.apply_review, reviewing.resolve(ref, "rejected", None))
+    assert result.rejected == 1
+    assert reviewing.counts(ref) == (5, 0, 2, 3)
+    issues = reviewing.stages.uploader.rows(
+        "SELECT code FROM row_issues WHERE file_id = :file_id AND part = -1 ORDER BY code", ref
+    )
+    assert [i.code for i in issues] == ["figure_deleted", "review_rejected"]
+
+
+def test_a_chosen_factor_brings_no_deleted_figure_back(
+    reviewing: Reviewing, app_engine: Engine
+) -> None:
+    ref = reviewing.completed("flagged")
+    gone = reviewing.figures(ref)[0]
+    with tenant_session(app_engine, ref.organization_id) as session:
+        lifecycle.lock_file(session, ref.organization_id, ref.file_id, Reach())
+        lifecycle.delete_emission(session, ref.organization_id, ref.file_id, gone.id)
+        session.commit()
+    chosen = reviewing.resolve(ref, "chosen", factor(PETROL).id)
+    reviewing.run(reviewing.apply.apply_review, chosen)
+    assert len(reviewing.figures(ref)) == 1
+    assert reviewing.counts(ref) == (5, 1, 2, 2)
+
+
+def test_a_review_of_a_deleted_file_is_not_applied(
+    reviewing: Reviewing, app_engine: Engine
+) -> None:
+    ref = reviewing.completed("held")
+    resolved = reviewing.resolve(ref, "chosen", factor(PETROL).id)
+    with tenant_session(app_engine, ref.organization_id) as session:
+        lifecycle.lock_file(session, ref.organization_id, ref.file_id, Reach())
+        lifecycle.delete_file(session, ref.organization_id, ref.file_id, purge_after_days=30)
+        session.commit()
+    assert not reviewing.run(reviewing.apply.apply_review, resolved).applied
+    assert reviewing.figures(ref) == []

@@ -14,6 +14,10 @@ from db.models import Recalculation, RememberedDecision
 # nothing else has an id.
 OPERATIONS = {
     ("get", "/v1/files/{file_id}"): "file",
+    ("delete", "/v1/files/{file_id}"): "file",
+    ("post", "/v1/files/{file_id}/cancel"): "file",
+    ("post", "/v1/files/{file_id}/retry"): "file",
+    ("delete", "/v1/emissions/{emission_id}"): "emission",
     ("get", "/v1/files/{file_id}/status"): "file",
     ("get", "/v1/files/{file_id}/events"): "file",
     ("get", "/v1/files/{file_id}/issues"): "file",

@@ -72,6 +72,7 @@ ROWS: dict[str, str] = {
         old_updated_at, old_kg, new_kg, old_biogenic, new_biogenic, changed, reason_code)
         VALUES (:organization, :recalculation, :file, :row, :row, now(), 1, 2, false, false, true,
         'other_factor')""",
+    "doomed_objects": "(organization_id, id, key) VALUES (:organization, :row, 'k')",
     "audit_events": """(organization_id, id, action, object_type, object_id)
         VALUES (:organization, :row, 'a', 'file', :row)""",
     "audit_heads": "(organization_id, sequence, hash) VALUES (:organization, 0, sha256(''))",

@@ -1,6 +1,6 @@
 """Record one history of each way a file can end; run it after a deliberate change of order.
 
-    .venv/bin/python -m tests.histories.record
+    .venv/bin/python -m tests.histories.record [name …]
 
 Old histories stay: files that were started before a change must still replay (workflow.patched).
 Give the new ones a new name then.
@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import json
 import re
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -22,7 +23,8 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.worker import Worker
 
 from core import contracts
-from core.contracts import Problem
+from core.contracts import FileProgress, Problem, Stage
+from core.contracts_lifecycle import ResumeResult
 from tests.conftest import temporal_server
 from tests.workflows.fake_stages import FakeStages
 from workflows import options
@@ -50,13 +52,23 @@ def cases() -> dict[str, FakeStages]:
         "failed": FakeStages(break_at="finish"),
         "cancelled_while_matching": FakeStages(block_at="match"),
         "cancelled_while_calculating": FakeStages(block_at="calculate"),
+        "resumed": FakeStages(
+            resumed=ResumeResult(
+                start=Stage.MATCH,
+                parts=3,
+                rows=30,
+                rejected=3,
+                activities=5,
+                progress=FileProgress(run=2),
+            )
+        ),
     }
 
 
 async def record(client: Client, name: str, number: int, stages: FakeStages) -> str:
     """Run one file to its end and return its history as JSON without names of this machine."""
     async with working(client, stages):
-        handle = await start(client, number)
+        handle = await start(client, number, run=2 if name == "resumed" else 1)
         if stages.block_at:
             while stages.block_at not in stages.calls:
                 await asyncio.sleep(0.02)
@@ -81,12 +93,12 @@ async def working(client: Client, stages: FakeStages) -> AsyncIterator[None]:
 
 
 async def start(
-    client: Client, number: int
+    client: Client, number: int, *, run: int = 1
 ) -> WorkflowHandle[ProcessFile, contracts.ProcessFileResult]:
     """Start the file of this number."""
     file_id = UUID(int=ORGANIZATION.int + 0x1000 + number)
     request = contracts.ProcessFileInput(
-        organization_id=ORGANIZATION, file_id=file_id, match_batch_size=2
+        organization_id=ORGANIZATION, file_id=file_id, match_batch_size=2, run=run
     )
     return await client.start_workflow(
         ProcessFile.run,
@@ -106,9 +118,11 @@ def without_identity(node: object) -> object:
 
 
 async def main() -> None:
-    """Record all."""
+    """Record those that are named on the command line, or all."""
     async with temporal_server() as environment:
         for number, (name, stages) in enumerate(cases().items()):
+            if sys.argv[1:] and name not in sys.argv[1:]:
+                continue
             text = await record(environment.client, name, number, stages)
             (HERE / f"process_file.{name}.json").write_text(text)
 

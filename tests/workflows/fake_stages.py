@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError
 
 from core import contracts
 from core.contracts import Problem
+from core.contracts_lifecycle import ResumeResult
 
 
 @dataclass
@@ -28,6 +29,7 @@ class FakeStages:
     fail_once: str | None = None
     break_at: str | None = None
     block_at: str | None = None
+    resumed: ResumeResult = field(default_factory=ResumeResult)
     calls: list[str] = field(default_factory=list)
     updates: list[contracts.ProgressUpdate] = field(default_factory=list)
     failed: list[contracts.FailInput] = field(default_factory=list)
@@ -48,6 +50,11 @@ class FakeStages:
 
     def all(self) -> list[Callable[..., Any]]:
         """Return the activities."""
+
+        @activity.defn(name="resume_file")
+        async def resume_file(_: contracts.FileRef) -> ResumeResult:
+            await self.meet("resume")
+            return self.resumed
 
         @activity.defn(name="scan_file")
         async def scan_file(_: contracts.FileRef) -> contracts.ScanResult:
@@ -107,5 +114,5 @@ class FakeStages:
 
         return [
             scan_file, parse_file, validate_part, collect_activities, match_batch,
-            calculate_part, finish_file, fail_file, record_progress,
+            calculate_part, finish_file, fail_file, record_progress, resume_file,
         ]  # fmt: skip

@@ -16,7 +16,18 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from core import contracts
-from core.contracts import FileStatus, Problem, RowCounts, Stage, StageState
+from core.contracts import (
+    FileProgress,
+    FileStatus,
+    Problem,
+    RowCounts,
+    Stage,
+    StageProgress,
+    StageState,
+)
+from core.contracts_lifecycle import ResumeResult
+from core.errors import Unavailable
+from core.resuming import is_done, restarted
 from runtime.temporal import TemporalPipeline
 from tests.workflows.fake_stages import FakeStages
 from workflows import options
@@ -28,7 +39,9 @@ Handle = WorkflowHandle[ProcessFile, contracts.ProcessFileResult]
 
 
 @asynccontextmanager
-async def started(client: Client, stages: FakeStages, *, batch: int = 2) -> AsyncIterator[Handle]:
+async def started(
+    client: Client, stages: FakeStages, *, batch: int = 2, run: int = 1
+) -> AsyncIterator[Handle]:
     """Start a file on task queues of its own and work on it.
 
     The queue names are the real ones; the server is the test process's own and files follow one
@@ -43,7 +56,7 @@ async def started(client: Client, stages: FakeStages, *, batch: int = 2) -> Asyn
     ):  # fmt: skip
         file_id, organization_id = uuid4(), uuid4()
         request = contracts.ProcessFileInput(
-            organization_id=organization_id, file_id=file_id, match_batch_size=batch
+            organization_id=organization_id, file_id=file_id, match_batch_size=batch, run=run
         )
         yield await client.start_workflow(
             ProcessFile.run,
@@ -219,3 +232,95 @@ async def test_progress_is_unknown_when_nobody_answers(temporal: WorkflowEnviron
     ref = contracts.FileRef(organization_id=uuid4(), file_id=uuid4())
     assert await pipeline.file_progress(ref) is None
     assert list(await pipeline.attempts(ref)) == []
+
+
+def left_at(start: Stage) -> ResumeResult:
+    """Return what a first run left that failed in this stage: 3 parts of 10 rows, 3 rejected."""
+    stages = tuple(
+        StageProgress(name=s, state=StageState.COMPLETED if is_done(s, start) else
+                      StageState.FAILED if s is start else StageState.PENDING)
+        for s in Stage
+    )  # fmt: skip
+    counts = contracts.Counts(rows_total=30, rows_parsed=30, rows_valid=27, activities_to_match=5)
+    before = FileProgress(status=FileStatus.FAILED, stage=start, stages=stages, progress=counts)
+    return ResumeResult(
+        start=start, parts=3, rows=30, rejected=3, activities=5,
+        progress=restarted(before, start, 2),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("start", "stages_run"),
+    [
+        (Stage.SCAN, ["scan", "parse", "validate", "collect", "match", "calculate", "finish"]),
+        (Stage.MATCH, ["collect", "match", "calculate", "finish"]),
+        (Stage.CALCULATE, ["calculate", "finish"]),
+    ],
+)
+async def test_a_later_run_goes_on_at_the_stage_that_failed(
+    temporal: WorkflowEnvironment, start: Stage, stages_run: list[str]
+) -> None:
+    stages = FakeStages(resumed=left_at(start))
+    async with started(temporal.client, stages, run=2) as handle:
+        result = await handle.result()
+        progress = await handle.query(ProcessFile.status)
+    assert list(dict.fromkeys(stages.calls)) == ["resume", *stages_run]
+    expected = RowCounts(total=30, calculated=24, in_review=3, rejected=3)
+    assert result == contracts.ProcessFileResult(status=FileStatus.COMPLETED, rows=expected)
+    assert stages.finished[0].run == 2
+    assert {u.run for u in stages.updates} == {2}
+    assert progress.run == 2
+    assert {s.state for s in progress.stages} == {StageState.COMPLETED}
+
+
+async def test_a_superseded_run_does_nothing(temporal: WorkflowEnvironment) -> None:
+    ended = ResumeResult(superseded=True, status=FileStatus.COMPLETED)
+    stages = FakeStages(resumed=ended)
+    async with started(temporal.client, stages, run=2) as handle:
+        result = await handle.result()
+    assert stages.calls == ["resume"]
+    assert result.status is FileStatus.COMPLETED
+
+
+async def test_a_retry_is_a_new_run_of_the_same_id_and_starting_it_twice_is_once(
+    temporal: WorkflowEnvironment,
+) -> None:
+    pipeline = TemporalPipeline(temporal.client, match_batch_size=200)
+    first = contracts.FileRef(organization_id=uuid4(), file_id=uuid4())
+    second = first.model_copy(update={"run": 2})
+    names = {"filename_summary": "a.csv", "organization_name": "A"}
+    stages = FakeStages(break_at="match", resumed=left_at(Stage.MATCH))
+    activities = stages.all()
+    async with (
+        Worker(temporal.client, task_queue=options.PIPELINE_QUEUE, workflows=[ProcessFile],
+               activities=activities),
+        Worker(temporal.client, task_queue=options.MATCHING_QUEUE, activities=activities),
+    ):  # fmt: skip
+        job = await pipeline.start_file(first, **names)
+        handle = temporal.client.get_workflow_handle(job)
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+        stages.break_at, stages.block_at = None, "calculate"
+        assert await pipeline.start_file(second, **names) == job
+        while "calculate" not in stages.calls:
+            await asyncio.sleep(0.02)
+        running = (await handle.describe()).run_id
+        assert await pipeline.start_file(second, **names) == job
+        assert (await handle.describe()).run_id == running
+        assert await pipeline.cancel_file(second)
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+        assert not await pipeline.cancel_file(second)
+    assert stages.calls.count("scan") == 1
+    assert stages.calls.count("resume") == 1
+
+
+async def test_a_later_run_waits_until_the_one_before_has_closed(
+    temporal: WorkflowEnvironment,
+) -> None:
+    pipeline = TemporalPipeline(temporal.client, match_batch_size=200)
+    first = contracts.FileRef(organization_id=uuid4(), file_id=uuid4())
+    names = {"filename_summary": "a.csv", "organization_name": "A"}
+    await pipeline.start_file(first, **names)  # no worker: it stays open
+    with pytest.raises(Unavailable):
+        await pipeline.start_file(first.model_copy(update={"run": 2}), **names)

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 def test_every_way_a_file_can_end_is_recorded() -> None:
     names = {path.stem.removeprefix("process_file.") for path in HISTORIES}
     assert {"completed", "failed", "infected", "rejected", "retried"} <= names
-    assert {"cancelled_while_matching", "cancelled_while_calculating"} <= names
+    assert {"cancelled_while_matching", "cancelled_while_calculating", "resumed"} <= names
 
 
 def test_every_way_a_report_can_end_is_recorded() -> None:

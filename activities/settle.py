@@ -1,0 +1,118 @@
+"""Settle: carry deletions and cancellations to their end, whatever broke off in between."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from sqlalchemy import Engine
+from sqlmodel import Session
+from temporalio import activity
+
+from activities.status import end_failed, rejected_only
+from core.contracts import FailInput, FileRef, FileStatus, Problem, StageState
+from core.contracts_lifecycle import SettleInput, SettleResult
+from core.errors import NotFound
+from core.keys import trash_key, upload_key
+from core.ports import Pipeline, Storage
+from db.queries import lifecycle, pipeline
+
+CANCELLED = Problem(code="cancelled", message="Processing was cancelled on request.")
+BATCH_ROWS = 5_000
+# One sweep marks so many rows at most: it runs every minute and has other things to do.
+MOST_BATCHES = 40
+
+
+class SettleFiles:
+    """Looks over all tenants, as platform. The rows of `files` are the outbox."""
+
+    def __init__(
+        self,
+        platform_engine: Engine,
+        storage: Storage,
+        pipeline: Pipeline,
+        *,
+        batch_rows: int = BATCH_ROWS,
+    ) -> None:
+        self.platform_engine = platform_engine
+        self.storage = storage
+        self.pipeline = pipeline
+        self.batch_rows = batch_rows
+
+    @activity.defn(name="settle_files")
+    async def settle_files(self, request: SettleInput) -> SettleResult:
+        """Hide what was deleted from every link, mark its rows; stop what was to stop."""
+        done = SettleResult(attempt=activity.info().attempt)
+        batches = MOST_BATCHES
+        for row in await asyncio.to_thread(self.unsettled, request.older_than_s):
+            activity.heartbeat()
+            ref = FileRef(organization_id=row.organization_id, file_id=row.id, run=row.run)
+            running = await self.pipeline.cancel_file(ref)
+            if not row.deleted:
+                ended = not running and await asyncio.to_thread(self.end, ref)
+                done = done.model_copy(update={"cancelled": done.cancelled + ended})
+                continue
+            await asyncio.to_thread(self.hide, ref)
+            settled = False
+            while batches > 0 and not settled:
+                batches -= 1
+                marked = await asyncio.to_thread(self.mark, ref)
+                activity.heartbeat()
+                settled = marked == 0
+                done = done.model_copy(update={"rows_marked": done.rows_marked + marked})
+            done = done.model_copy(update={"deletions": done.deletions + settled})
+        return done
+
+    def unsettled(self, older_than_s: int) -> list[Any]:
+        """Return what was asked for and is not carried out."""
+        with Session(self.platform_engine) as session:
+            return list(lifecycle.unsettled(session, older_than_s))
+
+    def hide(self, ref: FileRef) -> None:
+        """Move the upload from where links lead; moved before, or in quarantine, is as good."""
+        scope = (ref.organization_id, ref.file_id)
+        try:
+            self.storage.move(upload_key(*scope), trash_key(*scope))
+        except NotFound:
+            return
+
+    def mark(self, ref: FileRef) -> int:
+        """Mark the next rows of a deleted file; when there are none, note that it is done."""
+        scope = (ref.organization_id, ref.file_id)
+        with Session(self.platform_engine) as session:
+            marked = lifecycle.mark_rows(session, *scope, self.batch_rows)
+            if not marked:
+                lifecycle.settle_deletion(session, *scope)
+            session.commit()
+        return marked
+
+    def end(self, ref: FileRef) -> bool:
+        """End a file whose workflow was never started, or is closed; tell whether that was done."""
+        with Session(self.platform_engine) as session:
+            found = lifecycle.run_of(session, ref.organization_id, ref.file_id)
+            try:
+                file = pipeline.get_file(session, ref.organization_id, ref.file_id, lock=True)
+            except NotFound:
+                return False
+            if found is None or file.run != ref.run or file.status in pipeline.FINAL:
+                return False
+            problem = CANCELLED.model_copy(update={"stage": found.progress.stage})
+            stages = tuple(
+                s.model_copy(update={"state": StageState.CANCELLED})
+                if s.state is StageState.RUNNING
+                else s
+                for s in found.progress.stages
+            )
+            progress = found.progress.model_copy(
+                update={
+                    "status": FileStatus.FAILED,
+                    "stages": stages,
+                    "errors": (problem,),
+                    "run": ref.run,
+                }
+            )
+            request = FailInput(**ref.model_dump(), progress=progress, problem=problem)
+            counted = rejected_only(session, ref.organization_id, ref.file_id)
+            end_failed(session, request, counted)
+            session.commit()
+        return True

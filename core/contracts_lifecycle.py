@@ -1,0 +1,76 @@
+"""Payloads of what comes before and after processing: retries, deletions, retention."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from core.contracts import FileProgress, FileStatus, Payload, Stage
+
+PURGE_EXPIRED = "PurgeExpired"
+PURGE_WORKFLOW_ID = "purge-expired"
+
+
+class ResumeResult(Payload):
+    """Where a retried file goes on, and what earlier runs left for it.
+
+    `superseded`: the file has ended, or a later run counts; there is nothing to do.
+    """
+
+    superseded: bool = False
+    status: FileStatus = FileStatus.UPLOADED
+    start: Stage = Stage.SCAN
+    parts: int = 0
+    rows: int = 0
+    rejected: int = 0
+    activities: int = 0
+    progress: FileProgress = FileProgress()
+    attempt: int = 1
+
+
+class SettleInput(Payload):
+    """How long a cancellation must have waited before it is asked for again."""
+
+    older_than_s: int = 10
+
+
+class SettleResult(Payload):
+    """How many deletions were carried out to their end, and how many files stopped."""
+
+    deletions: int = 0
+    rows_marked: int = 0
+    cancelled: int = 0
+    attempt: int = 1
+
+
+class PurgeInput(Payload):
+    """Where a purge goes on: after this organization, with what was done before it."""
+
+    after: UUID | None = None
+    organizations: int = 0
+    rows: int = 0
+    objects: int = 0
+
+
+class OrganizationPage(Payload):
+    """The next organizations, in the order of their ids."""
+
+    organization_ids: tuple[UUID, ...] = ()
+
+
+class OrganizationRef(Payload):
+    """Names one organization."""
+
+    organization_id: UUID
+
+
+class PurgeResult(Payload):
+    """What was purged, of one organization or in sum: rows for good, objects from the store."""
+
+    organizations: int = 0
+    files: int = 0
+    emissions: int = 0
+    rows: int = 0  # of all tables
+    objects: int = 0
+    orphans: int = 0  # objects that no row knew
+    missing: int = 0  # rows whose object is not there; reported and kept
+    attempt: int = 1

@@ -1,0 +1,26 @@
+"""Deleting, cancelling, retrying and purging.
+
+Revision ID: 2026_11_25_1040
+Revises: 2026_11_25_1010
+"""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "2026_11_25_1040"
+down_revision: str | None = "2026_11_25_1010"
+branch_labels = None
+depends_on = None
+
+SQL = Path(__file__).parent / "sql"
+
+
+def upgrade() -> None:
+    """Go up."""
+    op.execute((SQL / "lifecycle_up.sql").read_text())
+
+
+def downgrade() -> None:
+    """Go down; what the new tables held is lost."""
+    op.execute((SQL / "lifecycle_down.sql").read_text())
