@@ -42,13 +42,34 @@ class SettleResult(Payload):
     attempt: int = 1
 
 
+class PurgeResult(Payload):
+    """What was purged, of one organization or in sum: rows for good, objects from the store."""
+
+    organizations: int = 0  # of which something went
+    files: int = 0
+    emissions: int = 0
+    rows: int = 0  # of all tables
+    objects: int = 0
+    orphans: int = 0  # objects that no row knew
+    missing: int = 0  # rows whose object is not there; reported and kept
+    attempt: int = 1
+
+    def plus(self, other: PurgeResult) -> PurgeResult:
+        """Return the sums."""
+        names = ("organizations", "files", "emissions", "rows", "objects", "orphans", "missing")
+        return PurgeResult(**{name: getattr(self, name) + getattr(other, name) for name in names})
+
+    def markdown(self) -> str:
+        """Say what was done, for the Web UI."""
+        counts = self.model_dump(exclude={"attempt"})
+        return " · ".join(f"{name} {count}" for name, count in counts.items())
+
+
 class PurgeInput(Payload):
     """Where a purge goes on: after this organization, with what was done before it."""
 
     after: UUID | None = None
-    organizations: int = 0
-    rows: int = 0
-    objects: int = 0
+    done: PurgeResult = PurgeResult()
 
 
 class OrganizationPage(Payload):
@@ -61,16 +82,3 @@ class OrganizationRef(Payload):
     """Names one organization."""
 
     organization_id: UUID
-
-
-class PurgeResult(Payload):
-    """What was purged, of one organization or in sum: rows for good, objects from the store."""
-
-    organizations: int = 0
-    files: int = 0
-    emissions: int = 0
-    rows: int = 0  # of all tables
-    objects: int = 0
-    orphans: int = 0  # objects that no row knew
-    missing: int = 0  # rows whose object is not there; reported and kept
-    attempt: int = 1

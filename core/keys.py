@@ -2,7 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from uuid import UUID
+
+# What the second part of a key says of whose it is: a row of which table.
+OBJECT_KINDS = {
+    "files": "files",
+    "quarantine": "files",
+    "deleted": "files",
+    "work": "files",
+    "reports": "reports",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """Which row an object belongs to."""
+
+    table: str
+    id: UUID
+
+
+def trace(key: str) -> Traced | None:
+    """Return whose object this is; None for a key that is not made here."""
+    parts = key.split("/")
+    table = OBJECT_KINDS.get(parts[1]) if len(parts) > 2 else None
+    if table is None:
+        return None
+    try:
+        return Traced(table, UUID(parts[2].partition(".")[0]))
+    except ValueError:
+        return None
 
 
 def upload_key(organization_id: UUID, file_id: UUID) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from core.errors import TonnageError
-from runtime import audit_cli, factors_cli
+from runtime import audit_cli, factors_cli, retention_cli
 from runtime.settings import told
 
 
@@ -50,6 +50,8 @@ def parser() -> argparse.ArgumentParser:
     factors_cli.add_commands(factors)
     trail = commands.add_parser("audit", help="check the audit trail; take heads to keep elsewhere")
     audit_cli.add_commands(trail)
+    retention = commands.add_parser("retention", help="purge what is too old, or say what would go")
+    retention_cli.add_commands(retention)
     replay = commands.add_parser("replay", help="run the workflow code over recorded histories")
     replay.add_argument("history", type=Path, nargs="+", help="JSON of `temporal workflow show`")
     replay.set_defaults(run=run_replay)

@@ -11,6 +11,7 @@ from temporalio.worker import Replayer
 from workflows.apply_review import ApplyReview
 from workflows.generate_report import GenerateReport
 from workflows.process_file import ProcessFile
+from workflows.purge_expired import PurgeExpired
 from workflows.recalculate import CommitRecalculation, PreviewRecalculation
 from workflows.sweep_uploads import SweepUploads
 
@@ -18,6 +19,7 @@ WORKFLOWS = (
     ApplyReview,
     ProcessFile,
     SweepUploads,
+    PurgeExpired,
     GenerateReport,
     PreviewRecalculation,
     CommitRecalculation,

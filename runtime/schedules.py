@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 
 from temporalio.client import (
@@ -9,29 +10,54 @@ from temporalio.client import (
     Schedule,
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
+    ScheduleCalendarSpec,
     ScheduleIntervalSpec,
     ScheduleOverlapPolicy,
     SchedulePolicy,
+    ScheduleRange,
     ScheduleSpec,
 )
 
+from core.contracts_lifecycle import PURGE_WORKFLOW_ID, PurgeInput
 from workflows import options
+from workflows.purge_expired import PurgeExpired
 from workflows.sweep_uploads import SweepUploads
 
 SWEEP_ID = "sweep-uploads"
+PURGE_ID = PURGE_WORKFLOW_ID
 SWEEP_EVERY = timedelta(minutes=1)
 
 
 async def ensure_schedules(client: Client) -> None:
     """Create the schedules; those that exist are left as operators may have tuned them."""
-    schedule = Schedule(
-        action=ScheduleActionStartWorkflow(
-            SweepUploads.run, id=SWEEP_ID, task_queue=options.PIPELINE_QUEUE
-        ),
-        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=SWEEP_EVERY)]),
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
+    every_minute = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=SWEEP_EVERY)])
+    # When most of the world's offices are empty; not on the hour, when everything else runs.
+    nightly = ScheduleSpec(
+        calendars=[ScheduleCalendarSpec(hour=[ScheduleRange(3)], minute=[ScheduleRange(17)])],
+        jitter=timedelta(minutes=10),
     )
-    try:
-        await client.create_schedule(SWEEP_ID, schedule)
-    except ScheduleAlreadyRunningError:
-        return
+    sweep = ScheduleActionStartWorkflow(
+        SweepUploads.run,
+        id=SWEEP_ID,
+        task_queue=options.PIPELINE_QUEUE,
+        static_summary="start what was never started, carry out deletions and cancellations",
+    )
+    purge = ScheduleActionStartWorkflow(
+        PurgeExpired.run,
+        PurgeInput(),
+        id=PURGE_ID,
+        task_queue=options.PIPELINE_QUEUE,
+        static_summary="retention: purge what was deleted long ago or is too old",
+    )
+    await _ensure(client, SWEEP_ID, sweep, every_minute)
+    await _ensure(client, PURGE_ID, purge, nightly)
+
+
+async def _ensure(
+    client: Client, name: str, action: ScheduleActionStartWorkflow, spec: ScheduleSpec
+) -> None:
+    schedule = Schedule(
+        action=action, spec=spec, policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP)
+    )
+    with suppress(ScheduleAlreadyRunningError):
+        await client.create_schedule(name, schedule)

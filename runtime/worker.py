@@ -36,6 +36,7 @@ from workflows import options
 from workflows.apply_review import ApplyReview
 from workflows.generate_report import GenerateReport
 from workflows.process_file import ProcessFile
+from workflows.purge_expired import PurgeExpired
 from workflows.recalculate import CommitRecalculation, PreviewRecalculation
 from workflows.sweep_uploads import SweepUploads
 
@@ -95,7 +96,9 @@ def _pipeline_activities(
 ) -> tuple[Sequence[Callable[..., Any]], Callable[[], None]]:
     from activities.calculate import CalculatePart
     from activities.commit_recalculation import CommitRecalculations
+    from activities.orphans import SweepObjects
     from activities.parse import ParseFile
+    from activities.purge import PurgeExpired as Purge
     from activities.recalculate import PreviewRecalculations
     from activities.resume import ResumeFile
     from activities.review import ApplyReviews
@@ -120,6 +123,7 @@ def _pipeline_activities(
     validate = ValidatePart(engine, storage)
     pipeline = temporal.TemporalPipeline(client, match_batch_size=settings.activities_a_batch)
     sweep = SweepOrphans(platform, pipeline)
+    purge = Purge(platform, storage, purge_after_days=settings.purge_after_days)
     scan = ScanFile(
         engine,
         storage,
@@ -152,6 +156,10 @@ def _pipeline_activities(
         sweep.start_orphans,
         ResumeFile(engine, storage).resume_file,
         SettleFiles(platform, storage, pipeline).settle_files,
+        purge.list_organizations,
+        purge.purge_organization,
+        purge.delete_doomed_objects,
+        SweepObjects(platform, storage).sweep_objects,
         preview.plan_recalculation,
         preview.preview_batch,
         preview.finish_preview,
@@ -209,6 +217,7 @@ WORKFLOWS: dict[str, Sequence[type]] = {
         PreviewRecalculation,
         CommitRecalculation,
         SweepUploads,
+        PurgeExpired,
     ),
     options.REPORTS_QUEUE: (GenerateReport,),
 }

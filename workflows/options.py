@@ -91,6 +91,17 @@ def _pipeline(name: str, retry: RetryPolicy = QUICK_RETRY) -> ActivityKind:
     )
 
 
+def _nightly(name: str) -> ActivityKind:
+    return ActivityKind(
+        name=name,
+        queue=PIPELINE_QUEUE,
+        start_to_close=timedelta(hours=4),
+        heartbeat=timedelta(seconds=60),
+        schedule_to_close=timedelta(hours=20),
+        retry=QUICK_RETRY,
+    )
+
+
 SCAN_FILE = _pipeline("scan_file")
 PARSE_FILE = _pipeline("parse_file", PARSE_RETRY)
 VALIDATE_PART = _pipeline("validate_part")
@@ -101,6 +112,11 @@ FAIL_FILE = _pipeline("fail_file")
 START_ORPHANS = _pipeline("start_orphans")
 RESUME_FILE = _pipeline("resume_file")
 SETTLE_FILES = _pipeline("settle_files")
+LIST_ORGANIZATIONS = _pipeline("list_organizations")
+DELETE_DOOMED_OBJECTS = _pipeline("delete_doomed_objects")
+# A million rows take minutes, and the store of an organization as long as it is large.
+PURGE_ORGANIZATION = _nightly("purge_organization")
+SWEEP_OBJECTS = _nightly("sweep_objects")
 RECORD_PROGRESS = ActivityKind(
     name="record_progress",
     queue=PIPELINE_QUEUE,
@@ -174,6 +190,10 @@ ALL_ACTIVITIES: Sequence[ActivityKind] = (
     START_ORPHANS,
     RESUME_FILE,
     SETTLE_FILES,
+    LIST_ORGANIZATIONS,
+    PURGE_ORGANIZATION,
+    DELETE_DOOMED_OBJECTS,
+    SWEEP_OBJECTS,
     APPLY_REVIEW,
     GENERATE_REPORT,
     FAIL_REPORT,
