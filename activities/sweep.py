@@ -13,8 +13,8 @@ from temporalio import activity
 from core.contracts import FileRef, RecalculationRef, ReportRef, ReviewRef, SweepInput, SweepResult
 from core.ports import Pipeline
 from core.recalculation import Status
+from db.queries import idempotency, limits, recalculations, reports, reviews
 from db.queries import pipeline as queries
-from db.queries import recalculations, reports, reviews
 
 
 class SweepOrphans:
@@ -69,6 +69,7 @@ class SweepOrphans:
             )
             await start(ref, organization_name=row.organization_name)
         await asyncio.to_thread(self.expire_recalculations)
+        await asyncio.to_thread(self.forget_requests)
         return len(waiting)
 
     def waiting_recalculations(self, older_than_s: int) -> Sequence[Any]:
@@ -82,6 +83,13 @@ class SweepOrphans:
             recalculations.expire(session)
             session.commit()
             recalculations.purge(session)
+            session.commit()
+
+    def forget_requests(self) -> None:
+        """Remove old answers of the API, a bounded number, and buckets that are full again."""
+        with Session(self.platform_engine) as session:
+            idempotency.purge(session)
+            limits.purge(session.connection())
             session.commit()
 
     def waiting(self, older_than_s: int) -> Sequence[Any]:

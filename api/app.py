@@ -13,7 +13,9 @@ from pydantic import ValidationError
 from sqlalchemy.exc import OperationalError
 from starlette.concurrency import run_in_threadpool
 
-from api import docs, errors, openapi
+from api import docs, errors, idempotency, openapi
+from api.etags import Conditional
+from api.json_bodies import StrictJson
 from api.middleware import BodyLimit, RequestContext
 from api.routes import (
     audit,
@@ -112,6 +114,7 @@ def create_app(
     app.state.services = services
     app.state.meters = meters = Meters()
     errors.install(app)
+    idempotency.install(app)
     for module in (
         auth,
         organizations,
@@ -133,9 +136,12 @@ def create_app(
         app.include_router(module.router)
     openapi.install(app)
     docs.install(app)
+    app.add_middleware(Conditional)
+    app.add_middleware(idempotency.Idempotency)
+    app.add_middleware(StrictJson)
     app.add_middleware(BodyLimit, upload_max_bytes=settings.upload_max_bytes)
     app.add_middleware(Watch, meters=meters, tracer=tracing.tracer if tracing else None)
-    app.add_middleware(RequestContext)
+    app.add_middleware(RequestContext, https=settings.public_url.startswith("https://"))
     return app
 
 

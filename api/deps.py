@@ -11,6 +11,7 @@ from fastapi import Depends, Header, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlmodel import Session
 
+from api import idempotency, limits, parameters
 from api.errors import ApiError
 from api.pagination import Paging, paging
 from api.services import Services, services_of
@@ -65,13 +66,17 @@ def authenticate(services: Services, token: str) -> Principal:
 
 
 def principal(
+    request: Request,
     services: ServicesDep,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
 ) -> Principal:
     """Require a valid access token whose session is alive."""
     if credentials is None:
         raise ApiError("unauthenticated")
-    return authenticate(services, credentials.credentials)
+    who = authenticate(services, credentials.credentials)
+    limits.charge(request, services.limiter, "user", who.user_id)
+    parameters.check(request)
+    return who
 
 
 PrincipalDep = Annotated[Principal, Depends(principal)]
@@ -107,6 +112,7 @@ def member(request: Request, who: PrincipalDep, organization: OrganizationHeader
     """Require a membership."""
     chosen = choose_membership(who, organization)
     logs.note(organization_id=chosen.organization_id, user_id=who.user_id)
+    limits.charge(request, services_of(request).limiter, "org", chosen.organization_id)
     return Member(
         principal=who,
         organization_id=chosen.organization_id,
@@ -117,12 +123,20 @@ def member(request: Request, who: PrincipalDep, organization: OrganizationHeader
     )
 
 
+def admit(request: Request, who: Member, operation: Operation) -> None:
+    """Check the right, take a permit where the operation is dear, reserve the Idempotency-Key."""
+    if not may(who.role, operation, who.reach):
+        raise ApiError("permission_denied")
+    if policy := limits.POLICY_OF.get(operation):
+        limits.charge(request, services_of(request).limiter, policy, who.organization_id)
+    idempotency.begin(request, who.organization_id, who.principal.user_id)
+
+
 def requires(operation: Operation) -> Callable[..., Any]:
     """Return a dependency: a member whose role includes `operation`."""
 
-    def allowed(who: Annotated[Member, Depends(member)]) -> Member:
-        if not may(who.role, operation, who.reach):
-            raise ApiError("permission_denied")
+    def allowed(request: Request, who: Annotated[Member, Depends(member)]) -> Member:
+        admit(request, who, operation)
         return who
 
     return allowed
@@ -133,8 +147,7 @@ def requires_here(operation: Operation) -> Callable[..., Any]:
 
     def allowed(organization_id: UUID, request: Request, who: PrincipalDep) -> Member:
         here = member(request, who, str(organization_id))
-        if not may(here.role, operation, here.reach):
-            raise ApiError("permission_denied")
+        admit(request, here, operation)
         return here
 
     return allowed

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -108,6 +109,21 @@ CATALOG: Mapping[str, Kind] = {
     "no_candidate": Kind(422, "There is no candidate to accept; choose a factor or reject."),
     "file_empty": Kind(422, "The file has no content."),
     "too_many_attempts": Kind(429, "Too many failed logins; wait as Retry-After says."),
+    "rate_limited": Kind(429, "Too many requests; wait as Retry-After says. See RateLimit."),
+    "upload_quota_exceeded": Kind(
+        429, "Your organization has uploaded as many bytes as it may today (UTC)."
+    ),
+    "idempotency_in_flight": Kind(
+        409, "The first request with this Idempotency-Key is still at work; ask again."
+    ),
+    "idempotency_outcome_lost": Kind(
+        409,
+        "The first request with this Idempotency-Key took effect and its answer is not kept; "
+        "look for what it made, and use a new key for something new.",
+    ),
+    "idempotency_key_reused": Kind(
+        422, "This Idempotency-Key came with another request before; use a new one."
+    ),
     "internal_error": Kind(500, "Something broke on our side; tell us the request_id."),
     "unavailable": Kind(503, "A dependency is away; try again as Retry-After says."),
     "busy": Kind(503, "Too much at once; try again as Retry-After says."),
@@ -200,6 +216,18 @@ OWN_WORDS = {
 }
 
 
+PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
+
+
+def shown_name(name: str) -> str:
+    """Return the name of an unknown field if it is a plain word, else nothing.
+
+    Without it a misspelt field is hard to find; a short identifier carries neither markup nor one
+    of our tokens, all of which are longer or hold other characters.
+    """
+    return name if PLAIN_NAME.fullmatch(name) else ""
+
+
 def fault_of(error: Mapping[str, Any]) -> Fault:
     """Translate one of pydantic's errors."""
     place, *path = [str(part) for part in error["loc"]] or [""]
@@ -209,7 +237,8 @@ def fault_of(error: Mapping[str, Any]) -> Fault:
     # a context that holds an error is a validator of ours: its sentence is the detail
     words = str(error["msg"]).removeprefix("Value error, ")
     if kind == "extra_forbidden":
-        pointer = pointer.rpartition("/")[0] + "/"  # the name itself is the caller's text
+        # the name itself is the caller's text
+        pointer = pointer.rpartition("/")[0] + "/" + shown_name(path[-1] if path else "")
     return Fault(pointer, kind, OWN_WORDS.get(kind, words))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from api import etags
 from api.deps import Member
 from api.errors import ApiError, Fault
 from api.schemas.common import AuditEntry
@@ -43,13 +44,19 @@ def create(session: TenantSession, who: Member, body: NewFactor) -> UUID:
     return factor_id
 
 
-def delete(session: TenantSession, who: Member, factor_id: UUID) -> None:
-    """Take an own factor out of use, with its audit event. Raises 404, 409 for the library's."""
+def delete(
+    session: TenantSession, who: Member, factor_id: UUID, if_match: str | None = None
+) -> None:
+    """Take an own factor out of use, with its audit event.
+
+    Raises 404, 409 for the library's, 412.
+    """
     found = factors.get_factor(session, who.organization_id, factor_id)
     if found is None:
         raise ApiError("not_found")
     if found.factor.organization_id is None:
         raise ApiError("factor_of_library")
+    etags.require(if_match, found.factor.updated_at)
     if not factors.delete_own_factor(session, who.organization_id, factor_id):
         raise ApiError("not_found")
     audit.record(

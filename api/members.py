@@ -6,6 +6,7 @@ import datetime as dt
 from typing import Any
 from uuid import UUID
 
+from api import etags
 from api.deps import Member
 from api.errors import ApiError, Fault
 from api.schemas.members import Membership, NewMember, Permissions
@@ -22,18 +23,16 @@ MOST_MEMBERS = 1000
 
 def put(
     session: TenantSession, who: Member, user_id: UUID, body: Membership, expected: str | None,
-    tag: Any,
 ) -> Any:  # fmt: skip
     """Change a present or revive a former member; return the row.
 
-    `expected` is an If-Match, `tag` makes the ETag of a moment. Raises 403, 404, 409, 412, 422.
+    `expected` is an If-Match. Raises 403, 404, 409, 412, 422.
     """
     begin(session, who)
     found = queries.find_member(session, who.organization_id, user_id, former=True)
     if found is None:  # also a stranger who does exist elsewhere
         raise ApiError("not_found")
-    if expected is not None and expected.strip() not in ("*", tag(found.updated_at)):
-        raise ApiError("precondition_failed")
+    etags.require(expected, found.updated_at)
     permissions = found.permissions or {}
     if body.permissions is not None:
         permissions = checked(session, who.organization_id, body.permissions)

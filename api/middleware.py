@@ -11,6 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import ApiError, internal_error, problem_response
+from api.limits import headers_of
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 JSON_BODY_BYTES = 1024**2
@@ -21,13 +22,21 @@ BODY_PAUSE_S = 30
 JSON_BODY_LASTS_S = 60
 UPLOAD_LASTS_S = 3600
 AUTH_PATHS = "/v1/auth"
+PAGES = "/docs"  # the one thing here that a browser renders
+SAFE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+}
+NOTHING_LOADS = "default-src 'none'; frame-ancestors 'none'"
 
 
 class RequestContext:
     """Name the request, and turn what nobody caught into a problem."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, https: bool = False) -> None:
         self.app = app
+        self.https = https
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -46,8 +55,13 @@ class RequestContext:
                 started = True
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = request_id
-                headers["X-Content-Type-Options"] = "nosniff"
+                headers.update(SAFE_HEADERS)
+                if not scope["path"].startswith(PAGES):
+                    headers["Content-Security-Policy"] = NOTHING_LOADS
+                if self.https:
+                    headers["Strict-Transport-Security"] = "max-age=31536000"
                 headers.setdefault("Cache-Control", caching)
+                headers.update(headers_of(scope["state"].get("rate_limits", [])))
             await send(message)
 
         try:

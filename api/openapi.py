@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from api.errors import CATALOG, MEDIA_TYPE
+from api.idempotency import HEADER, takes_key
 from api.schemas.common import Problem
 from api.schemas.examples import BY_SCHEMA
 from core.permissions import ALLOWED, Operation
@@ -17,6 +18,17 @@ ALWAYS = ("validation_failed", "internal_error", "unavailable", "busy")
 SIGNED_IN = ("unauthenticated",)
 IN_ORGANIZATION = ("unauthenticated", "organization_required", "not_found")
 WITH_BODY = ("malformed_request", "body_too_large", "unsupported_media_type", "request_timeout")
+
+
+IDEMPOTENT = ("idempotency_in_flight", "idempotency_outcome_lost", "idempotency_key_reused")
+IDEMPOTENCY_KEY: dict[str, Any] = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "Sent again within 24 h the request is answered again and takes effect once.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+RETRY_AFTER = {"schema": {"type": "integer"}, "description": "Seconds to wait"}
 
 
 def documented(*codes: str, operation: Operation | None = None) -> dict[str, Any]:
@@ -40,9 +52,7 @@ def documented(*codes: str, operation: Operation | None = None) -> dict[str, Any
         for status, found in sorted(by_status.items())
     }
     if 503 in responses:
-        responses[503]["headers"] = {
-            "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait"}
-        }
+        responses[503]["headers"] = {"Retry-After": RETRY_AFTER}
     documented_route: dict[str, Any] = {"responses": responses}
     if operation is not None:
         roles = sorted(role.value for role in ALLOWED[operation])
@@ -62,6 +72,35 @@ def example(code: str) -> dict[str, Any]:
         "code": code,
         "request_id": "0f8a1c6f2f0e4c0b9a54d3f9f3f0a7d2",
     }
+
+
+def add_conventions(path: str, verb: str, operation: dict[str, Any]) -> None:
+    """Add what holds for every operation that needs a token: limits, and a POST's key."""
+    if not path.startswith("/v1/"):
+        return
+    if operation.get("security"):
+        add_error(operation, "rate_limited")
+    if operation.get("x-roles") and takes_key(verb.upper(), path):
+        for code in IDEMPOTENT:
+            add_error(operation, code)
+        operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
+
+
+def add_error(operation: dict[str, Any], code: str) -> None:
+    """Document one more error of an operation."""
+    found = operation["responses"].setdefault(
+        str(CATALOG[code].status),
+        {
+            "description": "",
+            "content": {
+                MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}
+            },
+        },
+    )
+    if CATALOG[code].status == 429:
+        found.setdefault("headers", {})["Retry-After"] = RETRY_AFTER
+    found["content"][MEDIA_TYPE]["examples"].setdefault(code, {"value": example(code)})
+    found["description"] = ", ".join(f"`{c}`" for c in found["content"][MEDIA_TYPE]["examples"])
 
 
 def operation_id(route: APIRoute) -> str:
@@ -85,8 +124,9 @@ def install(app: FastAPI) -> None:
             # put in here: FastAPI leaves out of a model's own examples whatever is null
             for name, shown in BY_SCHEMA.items():
                 schemas[name]["examples"] = [shown]
-            for path in document["paths"].values():
-                for method in path.values():
+            for address, path in document["paths"].items():
+                for name, method in path.items():
+                    add_conventions(address, name, method)
                     if roles := method.get("x-roles"):
                         words = f"Roles: {', '.join(roles)}."
                         told = method.get("description", "")

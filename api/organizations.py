@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from api import etags
 from api.deps import Member
 from api.errors import ApiError, Fault
 from api.schemas.organizations import OrganizationPatch
@@ -15,18 +16,16 @@ from db.queries import organizations as queries
 
 
 def change(
-    session: TenantSession, who: Member, body: OrganizationPatch, expected: str | None, tag: Any
+    session: TenantSession, who: Member, body: OrganizationPatch, if_match: str | None
 ) -> Organization:
     """Change what the body names and return the organization.
 
-    `expected` is an If-Match, `tag` makes the ETag of a moment. Raises 412, or 422 with every
-    fault.
+    Raises 412, or 422 with every fault.
     """
     found = queries.get_organization(session, who.organization_id, lock=True)
     if found is None:
         raise ApiError("not_found")
-    if expected is not None and expected.strip() not in ("*", tag(found.updated_at)):
-        raise ApiError("precondition_failed")
+    etags.require(if_match, found.updated_at)
     wanted = checked(session, found, body)
     before = {name: getattr(found, name) for name in wanted}
     changed = {name: value for name, value in wanted.items() if value != before[name]}

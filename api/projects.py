@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import func
 
+from api import etags
 from api.deps import Member
 from api.errors import ApiError
 from api.schemas.projects import NewProject, ProjectPatch
@@ -35,12 +36,11 @@ def create(session: TenantSession, who: Member, body: NewProject) -> Project:
 
 def change(
     session: TenantSession, who: Member, project_id: UUID, body: ProjectPatch,
-    expected: str | None, tag: Any,
+    expected: str | None,
 ) -> Project:  # fmt: skip
     """Rename or describe a project. Raises 404, 409, 412."""
     found = _found(session, who, project_id, lock=True)
-    if expected is not None and expected.strip() not in ("*", tag(found.updated_at)):
-        raise ApiError("precondition_failed")
+    etags.require(expected, found.updated_at)
     wanted = {name: getattr(body, name) for name in body.model_fields_set}
     before = {name: getattr(found, name) for name in wanted}
     changed = {name: value for name, value in wanted.items() if value != before[name]}

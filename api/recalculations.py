@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 from starlette.concurrency import run_in_threadpool
 
+from api import etags
 from api.deps import Member
 from api.errors import ApiError, Fault
 from api.schemas.recalculations import RecalculationRequest
@@ -124,8 +125,10 @@ def load(services: Services, who: Member, recalculation_id: UUID) -> Found:
         )
 
 
-def take_commit(services: Services, who: Member, recalculation_id: UUID) -> Status:
-    """Let a preview be committed, under its lock. Raises 404 and 409.
+def take_commit(
+    services: Services, who: Member, recalculation_id: UUID, if_match: str | None = None
+) -> Status:
+    """Let a preview be committed, under its lock. Raises 404, 409 and 412.
 
     Asked for twice, it is committed once.
     """
@@ -134,6 +137,7 @@ def take_commit(services: Services, who: Member, recalculation_id: UUID) -> Stat
         found = locked(session, who, recalculation_id)
         if found.status == Status.COMMITTING:
             return Status.COMMITTING
+        etags.require(if_match, found.updated_at)
         if found.status != Status.PREVIEWED:
             raise ApiError("recalculation_state", state=found.status)
         if queries.another_commits(session, organization_id):
@@ -152,9 +156,11 @@ def take_commit(services: Services, who: Member, recalculation_id: UUID) -> Stat
     return Status.COMMITTING
 
 
-async def commit(services: Services, who: Member, recalculation_id: UUID) -> Status:
+async def commit(
+    services: Services, who: Member, recalculation_id: UUID, if_match: str | None = None
+) -> Status:
     """Apply a preview; when the workflow cannot be started, the sweep does so later."""
-    status = await run_in_threadpool(take_commit, services, who, recalculation_id)
+    status = await run_in_threadpool(take_commit, services, who, recalculation_id, if_match)
     ref = ref_of(who, recalculation_id)
     await reach_out(
         services,
@@ -164,11 +170,14 @@ async def commit(services: Services, who: Member, recalculation_id: UUID) -> Sta
     return status
 
 
-def end(services: Services, who: Member, recalculation_id: UUID, *, delete: bool) -> None:
-    """Cancel a preview, or delete one that changed nothing. Raises 404 and 409."""
+def end(
+    services: Services, who: Member, recalculation_id: UUID, if_match: str | None, *, delete: bool
+) -> None:
+    """Cancel a preview, or delete one that changed nothing. Raises 404, 409 and 412."""
     organization_id = who.organization_id
     with tenant_session(services.app_engine, organization_id) as session:
         found = locked(session, who, recalculation_id)
+        etags.require(if_match, found.updated_at)
         failed = found.status == Status.FAILED and found.commit_requested_at is None
         if found.status not in UNCOMMITTED and not (delete and failed):
             raise ApiError("recalculation_state", state=found.status)
@@ -183,9 +192,12 @@ def end(services: Services, who: Member, recalculation_id: UUID, *, delete: bool
         session.commit()
 
 
-async def stop(services: Services, who: Member, recalculation_id: UUID, *, delete: bool) -> None:
+async def stop(
+    services: Services, who: Member, recalculation_id: UUID, if_match: str | None = None,
+    *, delete: bool,
+) -> None:  # fmt: skip
     """End a preview and its workflow; one that goes on finds that it ended."""
-    await run_in_threadpool(lambda: end(services, who, recalculation_id, delete=delete))
+    await run_in_threadpool(lambda: end(services, who, recalculation_id, if_match, delete=delete))
     ref = ref_of(who, recalculation_id)
     await reach_out(services, lambda p: p.cancel_recalculation(ref), "cancellation")
 

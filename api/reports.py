@@ -11,6 +11,7 @@ from uuid import UUID
 
 from starlette.concurrency import run_in_threadpool
 
+from api import etags
 from api.deps import Member
 from api.errors import ApiError
 from api.schemas.reports import ReportRequest
@@ -138,8 +139,8 @@ def may_delete(who: Member, report: Report) -> bool:
     return may(who.role, Operation.DELETE_ANY) or (own and may(who.role, Operation.DELETE_OWN))
 
 
-def remove(services: Services, who: Member, report_id: UUID) -> None:
-    """Delete a report: object first, then the row, under its lock. Raises 403, 404 or 503.
+def remove(services: Services, who: Member, report_id: UUID, if_match: str | None) -> None:
+    """Delete a report: object first, then the row, under its lock. Raises 403, 404, 412 or 503.
 
     The worker publishes under the same lock: it either finds the report deleted and removes what
     it wrote, or has written before and its object is removed here. Broken off between object and
@@ -152,6 +153,7 @@ def remove(services: Services, who: Member, report_id: UUID) -> None:
             raise ApiError("not_found")
         if not may_delete(who, report):
             raise ApiError("permission_denied")
+        etags.require(if_match, report.updated_at)
         for file_format in ReportFormat:
             services.storage.delete(report_key(organization_id, report_id, file_format))
         queries.delete_report(session, organization_id, report_id)
@@ -162,9 +164,11 @@ def remove(services: Services, who: Member, report_id: UUID) -> None:
         session.commit()
 
 
-async def delete(services: Services, who: Member, report_id: UUID) -> None:
+async def delete(
+    services: Services, who: Member, report_id: UUID, if_match: str | None = None
+) -> None:
     """Delete a report and stop its workflow; one that goes on finds the report gone."""
-    await run_in_threadpool(remove, services, who, report_id)
+    await run_in_threadpool(remove, services, who, report_id, if_match)
     if services.pipeline is None:
         return
     ref = ReportRef(organization_id=who.organization_id, report_id=report_id)

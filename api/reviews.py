@@ -9,6 +9,7 @@ from uuid import UUID
 
 from starlette.concurrency import run_in_threadpool
 
+from api import etags
 from api.deps import Member
 from api.errors import ApiError
 from api.schemas.reviews import Action, Resolution
@@ -89,13 +90,19 @@ def check_calculation(decision: Decision, factor: EmissionFactor) -> None:
         raise ApiError("factor_unusable", figure.reason.sentence, reason=figure.reason.code)
 
 
-def store(services: Services, who: Member, review_id: UUID, body: Resolution) -> Stored:
-    """Commit a resolution with what is remembered and its audit event. Raises 404, 409, 422."""
+def store(
+    services: Services, who: Member, review_id: UUID, body: Resolution, if_match: str | None = None
+) -> Stored:
+    """Commit a resolution with what is remembered and its audit event.
+
+    Raises 404, 409, 412, 422.
+    """
     organization_id = who.organization_id
     with tenant_session(services.app_engine, organization_id) as session:
         found = reviews.find_review(session, organization_id, review_id, who.reach, lock=True)
         if found is None:
             raise ApiError("not_found")
+        etags.require(if_match, found.review.updated_at)
         decision = found.decision
         factor = choose_factor(session, organization_id, body, decision)
         status = STATUS[body.action]
@@ -135,9 +142,11 @@ def text_of(value: UUID | None) -> str | None:
     return None if value is None else str(value)
 
 
-async def resolve(services: Services, who: Member, review_id: UUID, body: Resolution) -> Stored:
+async def resolve(
+    services: Services, who: Member, review_id: UUID, body: Resolution, if_match: str | None = None
+) -> Stored:
     """Take a resolution and have it carried out; when that takes longer, the workflow goes on."""
-    stored = await run_in_threadpool(store, services, who, review_id, body)
+    stored = await run_in_threadpool(store, services, who, review_id, body, if_match)
     if stored.applied or services.pipeline is None:
         return stored
     ref = ReviewRef(organization_id=who.organization_id, review_id=review_id)

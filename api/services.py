@@ -10,6 +10,7 @@ from anyio import CapacityLimiter
 from fastapi import Request
 from sqlalchemy import Engine
 
+from api.limits import Limiter, quotas_of
 from api.pagination import Cursors
 from api.security import AccessTokens, RefreshTokens
 from core.ports import Pipeline, Storage
@@ -33,6 +34,7 @@ class Services:
     cursors: Cursors
     hashing: CapacityLimiter  # a burst of logins may not take all memory, nor all threads
     streams: CapacityLimiter  # open event streams of this process
+    limiter: Limiter
     streams_of_person: Counter[UUID] = field(default_factory=Counter)  # those that are open
     status_poll_s: float = 0.7
     stream_lasts_s: float = 1800  # then the client connects anew
@@ -45,9 +47,10 @@ MAX_STREAMS_OF_PERSON = 20
 def build(settings: Settings, storage: Storage, pipeline: Pipeline | None) -> Services:
     """Put the collaborators together; connects to nothing yet."""
     secrets = settings.secrets_newest_first
+    app_engine = _engine(settings, DatabaseRole.APP)
     return Services(
         settings=settings,
-        app_engine=_engine(settings, DatabaseRole.APP),
+        app_engine=app_engine,
         auth_engine=_engine(settings, DatabaseRole.AUTH),
         storage=storage,
         pipeline=pipeline,
@@ -57,6 +60,7 @@ def build(settings: Settings, storage: Storage, pipeline: Pipeline | None) -> Se
         cursors=Cursors(secrets),
         hashing=CapacityLimiter(settings.argon2_concurrency),
         streams=CapacityLimiter(MAX_STREAMS),
+        limiter=Limiter(app_engine, quotas_of(settings)),
     )
 
 

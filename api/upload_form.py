@@ -13,7 +13,7 @@ from uuid import UUID
 
 from starlette.datastructures import FormData, UploadFile
 
-from api.errors import ApiError, Fault
+from api.errors import ApiError, Fault, shown_name
 from core.errors import FileRejected
 from core.parsing.report import IGNORE, SETTINGS, ParseOptions
 from core.parsing.sniff import detect_encoding, detect_type
@@ -73,7 +73,9 @@ def clean_filename(given: str) -> str:
 def read_form(form: FormData, max_bytes: int) -> Upload:
     """Check a form. Raises 413, 415 or 422 with every fault."""
     faults = [
-        Fault("#/", "extra_forbidden", "is not known here") for name in form if name not in FIELDS
+        Fault(f"#/{shown_name(name)}", "extra_forbidden", "is not known here")
+        for name in form
+        if name not in FIELDS
     ]
     upload = form.get("file")
     if not isinstance(upload, UploadFile):

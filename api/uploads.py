@@ -8,6 +8,7 @@ starts: the row is the outbox.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import hashlib
 import logging
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from db.engine import tenant_session
 from db.ids import uuid7
 from db.models import File
 from db.queries import audit
-from db.queries.files import NewFile, add_file, find_by_digest
+from db.queries.files import NewFile, add_file, bytes_uploaded, find_by_digest
 from db.queries.organizations import project_exists
 
 log = logging.getLogger("tonnage.api")
@@ -69,6 +70,24 @@ def check_project(services: Services, who: Member, project_id: UUID | None) -> N
         raise ApiError("validation_failed", faults=[fault])
 
 
+def check_quota(services: Services, who: Member, size_bytes: int) -> None:
+    """Refuse what goes beyond the organization's bytes of the day. Raises 429.
+
+    What is being uploaded at this moment is not counted yet.
+    """
+    quota = services.settings.upload_daily_max_bytes
+    if not quota:
+        return
+    now = dt.datetime.now(dt.UTC)
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    with tenant_session(services.app_engine, who.organization_id) as session:
+        used = bytes_uploaded(session, who.organization_id, today)
+    if used + size_bytes > quota:
+        wait = today + dt.timedelta(days=1) - now
+        headers = {"Retry-After": str(int(wait.total_seconds()) + 1)}
+        raise ApiError("upload_quota_exceeded", headers=headers, limit_bytes=quota)
+
+
 def find_first(services: Services, who: Member, sha256: str) -> File | None:
     """Return the first upload of the same bytes."""
     with tenant_session(services.app_engine, who.organization_id) as session:
@@ -92,6 +111,7 @@ def store(services: Services, who: Member, upload: Upload, *, allow_duplicate: b
     first = find_first(services, who, sha256)
     if first is not None and not allow_duplicate:
         raise refuse_duplicate(first, who)
+    check_quota(services, who, upload.size_bytes)
     file_id = uuid7()
     key = f"{who.organization_id}/files/{file_id}"
     stored = services.storage.put(key, upload.content, content_type=upload.media_type)

@@ -72,6 +72,17 @@ class Settings(BaseSettings):
     work_dir: Path = Field(description="Scratch space and caches of this machine; may be emptied")
 
     upload_max_bytes: int = Field(default=200 * 1024**2, ge=1024, le=10 * 1024**3)
+    upload_daily_max_bytes: int = Field(
+        default=20 * 1024**3, ge=0, description="An organization's a UTC day; 0: no limit"
+    )
+    rate_limit_organization: int = Field(
+        default=1200, ge=0, le=10**9, description="Requests a minute; 0: no limit, as below"
+    )
+    rate_limit_user: int = Field(default=600, ge=0, le=10**9, description="Of a user or API key")
+    rate_limit_uploads: int = Field(default=120, ge=0, le=10**9, description="Of an organization")
+    rate_limit_reports: int = Field(default=60, ge=0, le=10**9, description="Of an organization")
+    rate_limit_recalculations: int = Field(default=30, ge=0, le=10**9, description="The same")
+
     download_expires_s: int = Field(default=300, ge=10, le=24 * 3600)
 
     purge_after_days: int = Field(

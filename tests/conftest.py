@@ -130,6 +130,11 @@ def settings(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Set
         work_dir=root / "work",
         argon2_memory_kib=64,
         argon2_time_cost=1,
+        rate_limit_organization=1_000_000,
+        rate_limit_user=1_000_000,
+        rate_limit_uploads=1_000_000,
+        rate_limit_reports=1_000_000,
+        rate_limit_recalculations=1_000_000,
     )
 
 

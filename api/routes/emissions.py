@@ -11,10 +11,10 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from api import verification
 from api.deps import PagingDep, ReaderDep, ServicesDep, TenantDep
 from api.errors import ApiError
+from api.etags import etag
 from api.openapi import documented
 from api.pagination import Binding, choose_sort, next_cursor
 from api.present import emission_detail, emission_item, summary_answer
-from api.routes.files import etag
 from api.schemas.common import Text, pagination
 from api.schemas.emissions import EmissionDetail, EmissionList, Verified
 from core.permissions import Operation

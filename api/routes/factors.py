@@ -10,9 +10,9 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from api import factors
 from api.deps import Member, PagingDep, ReaderDep, ServicesDep, TenantDep, requires
 from api.errors import ApiError
+from api.etags import IfMatch, etag
 from api.openapi import WITH_BODY, documented
 from api.pagination import Binding, choose_sort, next_cursor
-from api.routes.files import etag
 from api.schemas.common import Text, pagination
 from api.schemas.factors import (
     FactorAnswer,
@@ -128,13 +128,13 @@ def create_emission_factor(
 
 @router.delete(
     "/{emission_factor_id}",
-    **documented("factor_of_library", operation=Operation.MANAGE_FACTORS),
+    **documented("factor_of_library", "precondition_failed", operation=Operation.MANAGE_FACTORS),
 )
 def delete_emission_factor(
-    emission_factor_id: UUID, who: ManagerDep, session: TenantDep
+    emission_factor_id: UUID, who: ManagerDep, session: TenantDep, if_match: IfMatch = None
 ) -> FactorDeleted:
     """Take an own factor out of use. Figures that were made with it stay as they are."""
-    factors.delete(session, who, emission_factor_id)
+    factors.delete(session, who, emission_factor_id, if_match)
     return FactorDeleted(deleted=True, emission_factor_id=emission_factor_id)
 
 

@@ -13,9 +13,10 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 
-from api import status, uploads
+from api import idempotency, status, uploads
 from api.deps import Member, PagingDep, ReaderDep, ServicesDep, TenantDep, UploaderDep, bearer
 from api.errors import ApiError
+from api.etags import etag
 from api.openapi import documented
 from api.pagination import Binding, choose_sort, next_cursor
 from api.preconditions import etag as etag
@@ -83,19 +84,21 @@ UPLOAD_FORM: dict[str, Any] = {
 }
 
 
-async def upload_form(request: Request, _: UploaderDep) -> AsyncIterator[FormData]:
+async def upload_form(request: Request, who: UploaderDep) -> AsyncIterator[FormData]:
     """Read the form, after the caller was let in: what is large goes to a temporary file."""
     declared = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if declared != "multipart/form-data":
         raise ApiError("unsupported_media_type")
     async with request.form(**FORM_LIMITS) as form:
+        caller = (who.organization_id, who.principal.user_id)
+        await run_in_threadpool(idempotency.begin_form, request, *caller, form)
         yield form
 
 
 _post = documented(
-    "duplicate_file", "conflict", "malformed_request", "file_too_large", "type_not_allowed",
-    "content_mismatch", "unsupported_media_type", "file_empty", "request_timeout",
-    operation=Operation.UPLOAD_FILES,
+    "duplicate_file", "conflict", "upload_quota_exceeded", "malformed_request", "file_too_large",
+    "type_not_allowed", "content_mismatch", "unsupported_media_type", "file_empty",
+    "request_timeout", operation=Operation.UPLOAD_FILES,
 )  # fmt: skip
 _post["openapi_extra"] |= UPLOAD_FORM
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from api import members
 from api.deps import Member, PagingDep, ServicesDep, requires_here
 from api.errors import ApiError
+from api.etags import IfMatch, etag
 from api.openapi import WITH_BODY, documented
 from api.pagination import Binding, next_cursor
-from api.routes.files import etag
 from api.schemas.common import Text, pagination
 from api.schemas.members import (
     Invitation,
@@ -105,7 +105,7 @@ def put_member(
     who: AdminHere,
     services: ServicesDep,
     response: Response,
-    if_match: Annotated[str | None, Header(description="ETag of what you read")] = None,
+    if_match: IfMatch = None,
 ) -> MemberItem:
     """Change the role of a member, or take a former one back; it counts with the next request.
 
@@ -113,7 +113,7 @@ def put_member(
     member is added by mail address with POST.
     """
     with tenant_session(services.app_engine, who.organization_id) as session:
-        row = members.put(session, who, user_id, body, if_match, etag)
+        row = members.put(session, who, user_id, body, if_match)
     response.headers["ETag"] = etag(row.updated_at)
     return member_item(row)
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlmodel import Session
 
 from api import organizations
 from api.deps import Member, PagingDep, PrincipalDep, ServicesDep, requires_here
 from api.errors import ApiError
+from api.etags import IfMatch, etag
 from api.openapi import SIGNED_IN, WITH_BODY, documented
 from api.pagination import Binding, next_cursor
-from api.routes.files import etag
 from api.schemas.common import Text, pagination
 from api.schemas.organizations import (
     OrganizationAnswer,
@@ -84,13 +84,13 @@ def change_organization(
     who: AdminHere,
     services: ServicesDep,
     response: Response,
-    if_match: Annotated[str | None, Header(description="ETag of what you read")] = None,
+    if_match: IfMatch = None,
 ) -> OrganizationAnswer:
     """Change settings: thresholds, pinned factor releases, name, country, language, retention.
 
     Finished files and reports stay as they are; the next match uses the new settings.
     """
     with tenant_session(services.app_engine, who.organization_id) as session:
-        found = organizations.change(session, who, body, if_match, etag)
+        found = organizations.change(session, who, body, if_match)
     response.headers["ETag"] = etag(found.updated_at)
     return OrganizationAnswer.model_validate(found)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from api import projects
 from api.deps import Member, PagingDep, ServicesDep, requires_here
 from api.errors import ApiError
+from api.etags import IfMatch, etag
 from api.openapi import WITH_BODY, documented
 from api.pagination import Binding, next_cursor
-from api.routes.files import etag
 from api.schemas.common import Text, pagination
 from api.schemas.projects import (
     NewProject,
@@ -94,11 +94,11 @@ def change_project(
     who: ManagerHere,
     services: ServicesDep,
     response: Response,
-    if_match: Annotated[str | None, Header(description="ETag of what you read")] = None,
+    if_match: IfMatch = None,
 ) -> ProjectAnswer:
     """Rename or describe a project."""
     with tenant_session(services.app_engine, who.organization_id) as session:
-        found = projects.change(session, who, project_id, body, if_match, etag)
+        found = projects.change(session, who, project_id, body, if_match)
     response.headers["ETag"] = etag(found.updated_at)
     return ProjectAnswer.model_validate(found)
 

@@ -11,10 +11,10 @@ from starlette.concurrency import run_in_threadpool
 from api import recalculations
 from api.deps import Member, PagingDep, ReaderDep, ServicesDep, TenantDep, requires
 from api.errors import ApiError
+from api.etags import IfMatch, etag
 from api.openapi import WITH_BODY, documented
 from api.pagination import Binding, next_cursor
 from api.present_recalculations import detail, item, row_item
-from api.routes.files import etag
 from api.schemas.common import pagination
 from api.schemas.recalculations import (
     RecalculationAccepted,
@@ -32,10 +32,10 @@ PATH = "/v1/emissions/recalculations"
 router = APIRouter(prefix=PATH, tags=["recalculations"])
 
 RecalculatorDep = Annotated[Member, Depends(requires(Operation.RECALCULATE))]
-_changes = documented("recalculation_state", operation=Operation.RECALCULATE)
+_changes = documented("recalculation_state", "precondition_failed", operation=Operation.RECALCULATE)
 _commits = documented(
     "recalculation_state", "recalculation_stale", "recalculation_running",
-    operation=Operation.RECALCULATE,
+    "precondition_failed",     operation=Operation.RECALCULATE,
 )  # fmt: skip
 
 
@@ -117,27 +117,31 @@ def list_recalculation_rows(
 
 @router.post("/{recalculation_id}/commit", status_code=202, **_commits)
 async def commit_recalculation(
-    recalculation_id: UUID, who: RecalculatorDep, services: ServicesDep, response: Response
+    recalculation_id: UUID,
+    who: RecalculatorDep,
+    services: ServicesDep,
+    response: Response,
+    if_match: IfMatch = None,
 ) -> RecalculationAccepted:
     """Apply exactly what was previewed; the old figures stay readable."""
-    status = await recalculations.commit(services, who, recalculation_id)
+    status = await recalculations.commit(services, who, recalculation_id, if_match)
     response.headers["Location"] = f"{PATH}/{recalculation_id}"
     return RecalculationAccepted(recalculation_id=recalculation_id, status=status)
 
 
 @router.post("/{recalculation_id}/cancel", **_changes)
 async def cancel_recalculation(
-    recalculation_id: UUID, who: RecalculatorDep, services: ServicesDep
+    recalculation_id: UUID, who: RecalculatorDep, services: ServicesDep, if_match: IfMatch = None
 ) -> RecalculationAccepted:
     """Stop a preview, or give up one that is ready."""
-    await recalculations.stop(services, who, recalculation_id, delete=False)
+    await recalculations.stop(services, who, recalculation_id, if_match, delete=False)
     return RecalculationAccepted(recalculation_id=recalculation_id, status=Status.CANCELLED)
 
 
 @router.delete("/{recalculation_id}", **_changes)
 async def delete_recalculation(
-    recalculation_id: UUID, who: RecalculatorDep, services: ServicesDep
+    recalculation_id: UUID, who: RecalculatorDep, services: ServicesDep, if_match: IfMatch = None
 ) -> RecalculationDeleted:
     """Delete a recalculation that changed nothing."""
-    await recalculations.stop(services, who, recalculation_id, delete=True)
+    await recalculations.stop(services, who, recalculation_id, if_match, delete=True)
     return RecalculationDeleted(deleted=True, recalculation_id=recalculation_id)

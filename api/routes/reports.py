@@ -11,10 +11,11 @@ from starlette.concurrency import run_in_threadpool
 
 from api import reports
 from api.deps import Member, PagingDep, ReaderDep, ServicesDep, TenantDep, requires
+from api.etags import IfMatch, etag
 from api.openapi import documented
 from api.pagination import Binding, next_cursor
 from api.present import report_detail, report_item
-from api.routes.files import etag, in_utc
+from api.routes.files import in_utc
 from api.schemas.common import pagination
 from api.schemas.reports import (
     ReportAccepted,
@@ -104,8 +105,10 @@ async def get_report(
     )
 
 
-@router.delete("/{report_id}", **documented(operation=Operation.DELETE_OWN))
-async def delete_report(report_id: UUID, who: DeleterDep, services: ServicesDep) -> ReportDeleted:
+@router.delete("/{report_id}", **documented("precondition_failed", operation=Operation.DELETE_OWN))
+async def delete_report(
+    report_id: UUID, who: DeleterDep, services: ServicesDep, if_match: IfMatch = None
+) -> ReportDeleted:
     """Delete a report and its stored file; stops it while it is being generated."""
-    await reports.delete(services, who, report_id)
+    await reports.delete(services, who, report_id, if_match)
     return ReportDeleted(deleted=True, report_id=report_id)

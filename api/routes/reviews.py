@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from api import reviews
 from api.deps import Member, PagingDep, ReaderDep, ServicesDep, TenantDep, requires
 from api.errors import ApiError
+from api.etags import IfMatch, etag
 from api.openapi import WITH_BODY, documented
 from api.pagination import Binding, next_cursor
 from api.present import review_detail, review_item
@@ -23,7 +24,7 @@ router = APIRouter(prefix="/v1/emissions/reviews", tags=["reviews"])
 
 ResolverDep = Annotated[Member, Depends(requires(Operation.RESOLVE_REVIEWS))]
 _post = documented(
-    *WITH_BODY, "review_resolved", "factor_unusable", "no_candidate",
+    *WITH_BODY, "precondition_failed", "review_resolved", "factor_unusable", "no_candidate",
     operation=Operation.RESOLVE_REVIEWS,
 )  # fmt: skip
 _post["responses"] |= {202: {"model": Resolved, "description": "Taken; still being applied"}}
@@ -62,11 +63,14 @@ def list_reviews(
 
 
 @router.get("/{review_id}", **documented(operation=Operation.READ))
-def get_review(review_id: UUID, who: ReaderDep, session: TenantDep) -> ReviewDetail:
+def get_review(
+    review_id: UUID, who: ReaderDep, session: TenantDep, response: Response
+) -> ReviewDetail:
     """Return one activity that waits for a person, or how one decided."""
     found = queries.find_review(session, who.organization_id, review_id, who.reach)
     if found is None:
         raise ApiError("not_found")
+    response.headers["ETag"] = etag(found.review.updated_at)
     events = audit.of_object(session, who.organization_id, "review", review_id)
     return review_detail(found, events)
 
@@ -78,9 +82,10 @@ async def resolve_review(
     who: ResolverDep,
     services: ServicesDep,
     response: Response,
+    if_match: IfMatch = None,
 ) -> Resolved:
     """Decide for all rows of the activity; remembered for later uploads unless said otherwise."""
-    stored = await reviews.resolve(services, who, review_id, body)
+    stored = await reviews.resolve(services, who, review_id, body, if_match)
     if not stored.applied:
         response.status_code = 202
         response.headers["Location"] = f"/v1/emissions/reviews/{review_id}"

@@ -1,5 +1,6 @@
 """Table classes: columns only. The schema itself is made by db/migrations."""
 
+from db.models.conventions import IdempotencyKey, RateLimit
 from db.models.emissions import (
     Decision,
     Emission,
@@ -43,6 +44,7 @@ __all__ = [
     "FactorRelease",
     "File",
     "FileEvent",
+    "IdempotencyKey",
     "LoginThrottle",
     "ModelAnswer",
     "ModelBreaker",
@@ -51,6 +53,7 @@ __all__ = [
     "OneTimeToken",
     "Organization",
     "Project",
+    "RateLimit",
     "Recalculation",
     "RecalculationDecision",
     "RecalculationFile",

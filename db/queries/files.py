@@ -113,6 +113,16 @@ def find_by_digest(session: Session, organization_id: UUID, sha256: str) -> File
     return found
 
 
+def bytes_uploaded(session: Session, organization_id: UUID, since: dt.datetime) -> int:
+    """Sum the uploads since a moment, deleted ones too."""
+    total = session.scalar(
+        select(func.sum(FILE.file_size)).where(
+            FILE.organization_id == organization_id, FILE.created_at >= since
+        )
+    )
+    return int(total or 0)
+
+
 def get_file(session: Session, organization_id: UUID, file_id: UUID, reach: Reach) -> File | None:
     """Return an upload that a membership may see."""
     found: File | None = session.scalars(

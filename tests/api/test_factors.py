@@ -259,7 +259,7 @@ def test_money_keeps_its_currency_and_price_year(client, alpha) -> None:
         ({"data_year": 25}, "#/data_year", "greater_than_equal"),
         ({"activity_kind": "magic"}, "#/activity_kind", "value_error"),
         ({"name": "  "}, "#/name", "string_too_short"),
-        ({"colour": "red"}, "#/", "extra_forbidden"),
+        ({"colour": "red"}, "#/colour", "extra_forbidden"),
     ],
 )  # fmt: skip
 def test_a_wrong_factor_is_refused_with_its_fault(

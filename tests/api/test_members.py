@@ -152,7 +152,7 @@ def test_a_stranger_looks_like_nobody_even_to_an_admin(client, world, alpha, bet
     ("body", "pointer"),
     [
         ({"role": "owner"}, "#/role"),
-        ({"role": "user", "admin": True}, "#/"),
+        ({"role": "user", "admin": True}, "#/admin"),
         ({"role": "user", "permissions": {"files": []}}, "#/permissions/"),
         ({"role": "user", "permissions": {"projects": []}}, "#/permissions/projects"),
         ({"role": "user", "permissions": {"projects": ["x"]}}, "#/permissions/projects/0"),

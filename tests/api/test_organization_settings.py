@@ -128,7 +128,7 @@ def test_industry_and_retention_may_be_taken_back(client, alpha) -> None:
         ({"data_retention_days": 0}, "#/data_retention_days", "greater_than_equal"),
         ({"name": ""}, "#/name", "string_too_short"),
         ({"name": None}, "#/name", "string_type"),
-        ({"subscription_tier": "gold"}, "#/", "extra_forbidden"),
+        ({"subscription_tier": "gold"}, "#/subscription_tier", "extra_forbidden"),
     ],
 )  # fmt: skip
 def test_a_wrong_setting_is_refused_with_its_fault(

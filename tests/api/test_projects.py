@@ -134,7 +134,7 @@ def test_a_deleted_project_takes_no_upload(client, alpha) -> None:
         ({"name": "  "}, "#/name"),
         ({"name": "x" * 201}, "#/name"),
         ({"name": "x", "description": ""}, "#/description"),
-        ({"name": "x", "organization_id": "y"}, "#/"),
+        ({"name": "x", "organization_id": "y"}, "#/organization_id"),
     ],
 )
 def test_a_wrong_project_is_refused(client, alpha, body: dict[str, Any], pointer: str) -> None:

@@ -164,10 +164,10 @@ def test_the_criteria_are_the_filters_of_the_list(client, world) -> None:
         ({"criteria": {"min_confidence": 2}}, "#/criteria/min_confidence"),
         ({"criteria": {"date_from": "soon"}}, "#/criteria/date_from"),
         ({"criteria": {"file_id": "x"}}, "#/criteria/file_id"),
-        ({"criteria": {"colour": "red"}}, "#/criteria/"),
+        ({"criteria": {"colour": "red"}}, "#/criteria/colour"),
         ({"criteria": [1]}, "#/criteria"),
         ({"include_details": "perhaps"}, "#/include_details"),
-        ({"colour": "red"}, "#/"),
+        ({"colour": "red"}, "#/colour"),
     ],
 )
 def test_every_fault_is_named_and_nothing_is_kept(

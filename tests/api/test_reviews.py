@@ -144,7 +144,7 @@ def test_a_resolution_is_kept_while_temporal_is_away(client, alpha, waiting, pip
         ({"action": "accept", "emission_factor_id": str(uuid7())}, "#/"),
         ({"action": "delete"}, "#/action"),
         ({"action": "accept", "reason": "\x00"}, "#/reason"),
-        ({"action": "accept", "colour": "red"}, "#/"),
+        ({"action": "accept", "colour": "red"}, "#/colour"),
     ],
 )
 def test_a_wrong_body_is_named(client, alpha, waiting, body, pointer) -> None:

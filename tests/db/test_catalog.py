@@ -18,6 +18,7 @@ SHARED = {
     ("tonnage_app", "factor_releases"): "published factors are everybody's",
     ("tonnage_worker", "factor_releases"): "published factors are everybody's",
     ("tonnage_worker", "model_breakers"): "one provider serves all organizations",
+    ("tonnage_app", "rate_limits"): "ids and a time, nothing of a tenant",
     ("tonnage_app", "users"): "columns without secrets, of one's fellow members only",
     ("tonnage_worker", "users"): "columns without secrets, of one's fellow members only",
     ("tonnage_auth", "users"): "login looks a person up before an organization is known",

@@ -21,6 +21,7 @@ NO_TENANT = {
     "login_throttles",
     "factor_releases",
     "model_breakers",
+    "rate_limits",
 }
 
 # One row of each table, as SQL with the values of one organization.
@@ -73,6 +74,8 @@ ROWS: dict[str, str] = {
         VALUES (:organization, :recalculation, :file, :row, :row, now(), 1, 2, false, false, true,
         'other_factor')""",
     "doomed_objects": "(organization_id, id, key) VALUES (:organization, :row, 'k')",
+    "idempotency_keys": """(organization_id, caller_id, key, attempt, fingerprint, request_id)
+        VALUES (:organization, :user, :row, :row, 'f', 'r')""",
     "audit_events": """(organization_id, id, action, object_type, object_id)
         VALUES (:organization, :row, 'a', 'file', :row)""",
     "audit_heads": "(organization_id, sequence, hash) VALUES (:organization, 0, sha256(''))",

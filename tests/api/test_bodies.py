@@ -1,0 +1,164 @@
+"""Bodies, parameters and headers that no honest client sends: 4xx, and nothing comes back."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+MARK = "zebra-7731"
+DEEP = "[" * 100_000 + "]" * 100_000
+BODIES: dict[str, bytes] = {
+    "none": b"",
+    "not JSON": f"{{{MARK}".encode(),
+    "invalid UTF-8": b'{"name": "' + MARK.encode() + b'\xff"}',
+    "UTF-16": f'{{"name": "{MARK}"}}'.encode("utf-16"),
+    "names a field twice": f'{{"name": "{MARK}", "name": "x"}}'.encode(),
+    "twice, further in": f'{{"a": [{{"name": "{MARK}", "name": "x"}}]}}'.encode(),
+    "NaN": b'{"name": NaN}',
+    "Infinity": b'{"name": -Infinity}',
+    "deep": DEEP.encode(),
+    "deep objects": b'{"a":' * 50_000 + b"1" + b"}" * 50_000,
+    "digits": b'{"name": ' + b"9" * 5000 + b"}",
+    "a list": f'["{MARK}"]'.encode(),
+    "a text": f'"{MARK}"'.encode(),
+    "null": b"null",
+    "unknown": f'{{"{MARK} <b>": "{MARK}"}}'.encode(),
+    "a secret as a name": b'{"' + (MARK.replace("-", "") * 10).encode() + b'": 1}',
+}
+VALUES: list[Any] = [
+    MARK + "\0", MARK + "\ud800", [MARK], {MARK: MARK}, True, -1, 10**400, MARK * 10_000, "", None,
+]  # fmt: skip
+RAW_VALUES = ["1e999", "-1e999", "1e-999", "0.1e-400", '"\\ud800"', '"\\u0000"']
+
+
+def operations(client: Any) -> list[tuple[str, str, dict[str, Any]]]:
+    """Return every operation with a JSON body: method, url, its document."""
+    document = client.get("/openapi.json").json()
+    found = []
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            content = operation.get("requestBody", {}).get("content", {})
+            if "application/json" in content:
+                schema = content["application/json"]["schema"]
+                name = schema.get("$ref", "").rsplit("/", 1)[-1]
+                operation["body"] = document["components"]["schemas"].get(name, schema)
+                found.append((method, path, operation))
+    assert len(found) >= 7
+    return found
+
+
+def url_of(path: str, organization_id: Any) -> str:
+    path = path.replace("{organization_id}", str(organization_id))
+    return re.sub(r"\{\w+\}", lambda _: str(uuid4()), path)
+
+
+def refused(answer: Any, operation: dict[str, Any], what: Any) -> None:
+    assert 400 <= answer.status_code < 500, (what, answer.status_code, answer.text)
+    assert str(answer.status_code) in operation["responses"], (what, answer.text)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert MARK not in answer.text, what
+    assert MARK.replace("-", "") not in answer.text, what
+
+
+@pytest.mark.parametrize("kind", BODIES)
+def test_no_body_breaks_an_operation_and_none_comes_back(client, alpha, kind) -> None:
+    headers = alpha.headers | {"Content-Type": "application/json"}
+    for method, path, operation in operations(client):
+        url = url_of(path, alpha.id)
+        answer = client.request(method, url, headers=headers, content=BODIES[kind])
+        refused(answer, operation, (method, path))
+
+
+@pytest.mark.parametrize("charset", ["utf-16", "latin-1", "utf-7", MARK, '"'])
+def test_json_in_another_charset_is_415(client, alpha, charset) -> None:
+    headers = alpha.headers | {"Content-Type": f"application/json; charset={charset}"}
+    for method, path, operation in operations(client):
+        url = url_of(path, alpha.id)
+        answer = client.request(method, url, headers=headers, content=b"{}")
+        refused(answer, operation, (method, path))
+        assert answer.status_code == 415
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "UTF-8", '"utf-8"'])
+def test_json_that_names_its_charset_is_taken(client, alpha, charset) -> None:
+    headers = alpha.headers | {"Content-Type": f"application/json; charset={charset}"}
+    url = f"/v1/organizations/{alpha.id}"
+    body = '{"name": "Zoë"}'.encode()
+    assert client.patch(url, headers=headers, content=body).json()["name"] == "Zoë"
+
+
+def test_no_value_of_any_field_breaks_an_operation(client, alpha) -> None:
+    headers = alpha.headers | {"Content-Type": "application/json"}
+    seen = 0
+    for method, path, operation in operations(client):
+        url = url_of(path, alpha.id)
+        for field in operation["body"]["properties"]:
+            raw = [json.dumps(value) for value in VALUES] + RAW_VALUES
+            for value in raw:
+                content = f'{{"{field}": {value}}}'.encode()
+                answer = client.request(method, url, headers=headers, content=content)
+                assert answer.status_code < 500, (method, path, field, value[:40], answer.text)
+                if answer.status_code >= 400:
+                    assert MARK not in answer.text, (method, path, field, value[:40])
+                seen += 1
+    assert seen > 300
+
+
+def test_an_unknown_field_is_named_when_its_name_is_a_plain_word(client, alpha) -> None:
+    def pointer(name: str) -> str:
+        url = f"/v1/organizations/{alpha.id}"
+        answer = client.patch(url, headers=alpha.headers, json={name: 1})
+        return str(answer.json()["errors"][0]["pointer"])
+
+    assert pointer("nmae") == "#/nmae"
+    for hidden in ("a b", "<b>", "x" * 41, "a/b", "a~b", "é", "a\n", "1a", ""):
+        assert pointer(hidden) == "#/"
+
+
+@pytest.mark.parametrize(
+    "query", ["colour=red", "limit=5&limt=6", "cursor_=x", "%ED%A0%80=1", "a%00b=1", "%FF=1"]
+)
+def test_unknown_parameters_are_refused_so_that_no_filter_is_lost(client, alpha, query) -> None:
+    for path in ("/v1/files", "/v1/emissions", "/v1/organizations", f"/v1/files/{uuid4()}"):
+        answer = client.get(f"{path}?{query}", headers=alpha.headers)
+        body = answer.json()
+        assert (answer.status_code, body["code"]) == (422, "validation_failed")
+        assert body["errors"][-1]["code"] == "extra_forbidden"
+    named = client.get("/v1/files?limt=6", headers=alpha.headers).json()["errors"]
+    assert named[0]["pointer"] == "query/limt"
+    assert client.get("/v1/files?limt=6").status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/v1/files/%FF", "/v1/files/%00", "/v1/%ED%A0%80", "/v1/files/."])
+def test_paths_that_are_no_text_are_4xx(client, alpha, path) -> None:
+    answer = client.get(path, headers=alpha.headers)
+    assert 400 <= answer.status_code < 500
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    "name", ["Authorization", "X-Organization-Id", "If-Match", "If-None-Match", "Idempotency-Key",
+             "X-Request-Id", "Content-Type", "Accept"],
+)  # fmt: skip
+@pytest.mark.parametrize("value", [b"\xff\xfe", MARK.encode() * 100, b"", b'"', b"\xc3\xa9"])
+def test_no_header_breaks_an_operation(client, alpha, name, value) -> None:
+    url = f"/v1/organizations/{alpha.id}"
+    headers = {**alpha.headers, name: value}
+    for method, path in (("GET", url), ("PATCH", url), ("POST", "/v1/emission-factors")):
+        answer = client.request(method, path, headers=headers, content=b'{"name": "x"}')
+        assert answer.status_code < 500, answer.text
+        assert MARK not in answer.text
+
+
+def test_safe_headers_are_on_every_answer(client, alpha) -> None:
+    for path in ("/v1/files", "/v1/nothing", "/livez", "/openapi.json", "/docs"):
+        headers = client.get(path, headers=alpha.headers).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert ("content-security-policy" in headers) is (path != "/docs")
+        assert "strict-transport-security" not in headers  # http here
