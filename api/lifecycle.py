@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.deps import Member
 from api.errors import ApiError
-from api.preconditions import require_match
+from api.etags import require
 from api.schemas.lifecycle import Cascaded, FileCancelled, FileDeleted, FileRetried
 from api.services import Services
 from core.contracts import FileProgress, FileRef, FileStatus
@@ -66,7 +66,7 @@ def remove_file(
     """Delete a file in one transaction; return the answer and whether it was in work."""
     with locked(services, who, file_id) as (session, file):
         require_right(who, file, Operation.DELETE_OWN)
-        require_match(expected, file.updated_at)
+        require(expected, file.updated_at)
         scope = (session, who.organization_id, file_id)
         gone = queries.delete_file(*scope, purge_after_days=services.settings.purge_after_days)
         if gone.emissions <= ROWS_AT_ONCE and gone.reviews <= ROWS_AT_ONCE:
@@ -123,7 +123,7 @@ def remove_emission(
         found = emissions.get_explained(session, organization_id, emission_id, who.reach)
         if found is None:  # deleted while we waited
             raise ApiError("not_found")
-        require_match(expected, found.emission.updated_at)
+        require(expected, found.emission.updated_at)
         gone = queries.delete_emission(session, organization_id, file.id, emission_id)
         if gone is None:
             raise ApiError("not_found")

@@ -19,7 +19,6 @@ from api.errors import ApiError
 from api.etags import etag
 from api.openapi import documented
 from api.pagination import Binding, choose_sort, next_cursor
-from api.preconditions import etag as etag
 from api.present import file_detail, file_item, issue_item
 from api.schemas.common import Text, pagination
 from api.schemas.files import (

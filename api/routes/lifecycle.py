@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends
 
 from api import lifecycle
 from api.deps import Member, ServicesDep, UploaderDep, requires
+from api.etags import IfMatch
 from api.openapi import documented
-from api.preconditions import IfMatch
 from api.schemas.lifecycle import EmissionDeleted, FileCancelled, FileDeleted, FileRetried
 from core.permissions import Operation
 
