@@ -44,6 +44,10 @@ def test_every_way_a_recalculation_can_end_is_recorded() -> None:
     assert {f"preview_recalculation.{way}" for way in (*ways, "stopped")} <= names
 
 
+def test_a_purge_is_recorded() -> None:
+    assert "purge_expired.retried" in {path.stem for path in HISTORIES}
+
+
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda p: p.stem)
 async def test_a_recorded_history_replays(path: Path) -> None:
     assert await replay(path) is None
