@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test check bench-matching format lock clean
+.PHONY: help demo dev test check fuzz-api bench-matching format lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ check: $(STAMP) ## Lint, format, types and the import rule
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+fuzz-api: $(STAMP) ## Send the API many generated requests (ARGS="--api-examples 500")
+	@$(BIN)/python -m pytest -q --timeout 7200 tests/api/test_schemathesis.py --api-examples 100 $(ARGS)
 
 bench-matching: $(STAMP) ## Measure the matching (ARGS="--set FILE --json OUT")
 	@$(BIN)/python tests/benchmarks/bench_matching.py $(ARGS)

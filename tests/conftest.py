@@ -33,6 +33,11 @@ TEMPLATE = "tonnage_template"
 SECRET = "only-for-tests-0123456789-abcdefghijklmnop"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let somebody with time send the API more requests (`make fuzz-api`)."""
+    parser.addoption("--api-examples", type=int, default=0, help="requests an operation and role")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Start PostgreSQL once, before test processes are forked, and migrate the template."""
     if hasattr(config, "workerinput") or SERVER_VARIABLE in os.environ:
