@@ -27,6 +27,5 @@ COPY api api
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 TONNAGE_WORK_DIR=/tmp/tonnage
 USER tonnage
 EXPOSE 8000
-# uvicorn waits for open event streams without a limit unless told otherwise.
-CMD ["uvicorn", "--factory", "api.app:create_app_from_environment", "--host", "0.0.0.0", \
-     "--port", "8000", "--no-access-log", "--no-server-header", "--timeout-graceful-shutdown", "30"]
+# On SIGTERM it serves on for TONNAGE_DRAIN_S, then answers what runs: allow it 40 s to end.
+CMD ["python", "-m", "runtime", "api", "--host", "0.0.0.0", "--port", "8000"]

@@ -19,6 +19,21 @@ from runtime.passwords import Passwords
 from runtime.settings import DatabaseRole, Settings
 
 
+@dataclass(slots=True)
+class Shutdown:
+    """How far the process is with leaving; set by runtime.server."""
+
+    draining: bool = False  # still serves, and asks for no more
+    stopping: bool = False  # what would not end by itself ends now
+
+
+@dataclass(slots=True)
+class StorageSeen:
+    """When the store last took an object; on the monotonic clock."""
+
+    written_at: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """Collaborators of the API."""
@@ -36,6 +51,8 @@ class Services:
     streams: CapacityLimiter  # open event streams of this process
     limiter: Limiter
     streams_of_person: Counter[UUID] = field(default_factory=Counter)  # those that are open
+    storage_seen: StorageSeen = field(default_factory=StorageSeen)
+    shutdown: Shutdown = field(default_factory=Shutdown)
     status_poll_s: float = 0.7
     stream_lasts_s: float = 1800  # then the client connects anew
 

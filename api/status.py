@@ -123,12 +123,13 @@ async def watch(
 ) -> AsyncIterator[FileStatusAnswer]:
     """Yield the status at once and after every change, until the file ends.
 
-    Ends as well when the right to read ends, or after `stream_lasts_s`: clients reconnect. Each
+    Ends as well when the right to read ends, when this process is asked to end, or after
+    `stream_lasts_s`: clients reconnect. Each
     look takes a connection only for its own short query.
     """
     began = checked = time.monotonic()
     last: FileStatusAnswer | None = None
-    while time.monotonic() - began < services.stream_lasts_s:
+    while time.monotonic() - began < services.stream_lasts_s and not services.shutdown.stopping:
         if time.monotonic() - checked >= RECHECK_RIGHTS_S:
             checked = time.monotonic()
             if not await run_in_threadpool(still_allowed, services, who, token, file_id):

@@ -41,6 +41,10 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--file", type=Path, default=None, help="your own CSV or XLSX instead")
     demo.add_argument("--region", default=None, help="country of rows that name none, e.g. DE")
     demo.set_defaults(run=run_demo)
+    api = commands.add_parser("api", help="serve the API")
+    api.add_argument("--host", default="127.0.0.1")
+    api.add_argument("--port", type=int, default=8000)
+    api.set_defaults(run=run_api)
     worker = commands.add_parser("worker", help="work on one task queue")
     worker.add_argument("queue", choices=("pipeline", "ai-matching", "reports"))
     worker.set_defaults(run=run_worker)
@@ -101,6 +105,15 @@ def run_demo(options: argparse.Namespace) -> int:
     with stop_on_signals():
         return run(options.state, options.file, options.region)
     return 130
+
+
+def run_api(options: argparse.Namespace) -> int:
+    """Serve the API, configured by the environment, until a signal."""
+    from runtime import server
+    from runtime.settings import Settings
+
+    server.run(Settings(), options.host, options.port)
+    return 0
 
 
 def run_worker(options: argparse.Namespace) -> int:

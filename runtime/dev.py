@@ -157,6 +157,8 @@ class DevStack:
             pipeline_slots=queues["pipeline"].slots or 8,
             ai_slots=queues["ai-matching"].deployment_slots or 10,
             report_slots=queues["reports"].slots or 2,
+            drain_s=0,  # nobody spreads load here
+            shutdown_timeout_s=10,
             log_json=True,
         )
 
@@ -209,12 +211,7 @@ class DevStack:
     def start_api(self, settings: Settings, environment: dict[str, str]) -> Child:
         """Start the API."""
         port = settings.public_url.rpartition(":")[2]
-        command = [
-            *(sys.executable, "-m", "uvicorn", "--factory", "api.app:create_app_from_environment"),
-            *("--host", "127.0.0.1", "--port", port, "--no-access-log", "--log-level", "warning"),
-            *("--timeout-graceful-shutdown", "10", "--no-server-header"),
-        ]
-        return self.child("api", command, environment)
+        return self.child("api", api_command(int(port)), environment)
 
     def child(self, name: str, command: list[str], environment: dict[str, str]) -> Child:
         """Start one supervised process with a log of its own."""
@@ -242,6 +239,11 @@ class DevStack:
         raise Unavailable(
             f"{child.name} did not answer in {START_TIMEOUT_S:.0f} s:\n{child.tail()}"
         )
+
+
+def api_command(port: int) -> list[str]:
+    """Return how the API is started."""
+    return [sys.executable, "-m", "runtime", "api", "--port", str(port)]
 
 
 def take_lock(path: Path) -> IO[str]:

@@ -143,6 +143,13 @@ class Settings(BaseSettings):
         default=SecretStr(""), description="name=value,… sent to it, for example its key"
     )
 
+    drain_s: float = Field(
+        default=5, ge=0, le=300, description="Served on after SIGTERM, while /readyz says no"
+    )
+    shutdown_timeout_s: int = Field(
+        default=30, ge=1, le=3600, description="Then for the requests that are still running"
+    )
+
     log_json: bool = True
     log_level: str = "INFO"
 

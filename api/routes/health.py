@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable
+from io import BytesIO
 from typing import Literal
 
 from fastapi import APIRouter, Response
@@ -19,7 +21,10 @@ from runtime.migrate import head_revision
 
 router = APIRouter(tags=["health"])
 
-CHECK_TIMEOUT_S = 2
+CHECK_TIMEOUT_S = 2.0
+PROBE = "readyz"
+WRITE_EVERY_S = 60.0
+DATABASE_TIMEOUT_S = 1.0  # a database that is slower than this serves nobody
 
 log = logging.getLogger("tonnage.api")
 
@@ -35,7 +40,7 @@ class Liveness(BaseModel):
 class Readiness(BaseModel):
     """Whether requests should be sent here; without Temporal uploads are kept for the sweep."""
 
-    status: Literal["ready", "degraded", "unready"]
+    status: Literal["ready", "degraded", "unready", "draining"]
     checks: dict[str, State]
 
 
@@ -47,9 +52,16 @@ async def livez() -> Liveness:
 
 @router.get("/readyz", responses={503: {"model": Readiness, "description": "Not ready"}})
 async def readyz(services: ServicesDep, response: Response) -> Readiness:
-    """Tell whether this process can serve: database, schema, storage; Temporal only degrades."""
+    """Tell whether this process can serve: database, schema, storage; Temporal only degrades.
+
+    A process that was asked to end is not ready, and serves what still comes for a while.
+    """
+    if services.shutdown.draining:
+        response.status_code = 503
+        response.headers["Retry-After"] = "5"
+        return Readiness(status="draining", checks={})
     database, storage, temporal = await asyncio.gather(
-        within(run_in_threadpool(check_database, services)),
+        within(run_in_threadpool(check_database, services), DATABASE_TIMEOUT_S),
         within(run_in_threadpool(check_storage, services)),
         within(check_temporal(services)),
     )
@@ -61,10 +73,10 @@ async def readyz(services: ServicesDep, response: Response) -> Readiness:
     return Readiness(status="ready" if temporal == "ok" else "degraded", checks=checks)
 
 
-async def within(check: Awaitable[State]) -> State:
+async def within(check: Awaitable[State], timeout_s: float = CHECK_TIMEOUT_S) -> State:
     """Return the outcome of a check; "away" when it fails or takes too long."""
     try:
-        async with asyncio.timeout(CHECK_TIMEOUT_S):
+        async with asyncio.timeout(timeout_s):
             return await check
     except Exception as error:
         log.info("a readiness check failed: %s", type(error).__name__)
@@ -83,8 +95,15 @@ def check_database(services: Services) -> State:
 
 
 def check_storage(services: Services) -> State:
-    """Ask the store for an object that need not exist."""
-    services.storage.exists("readyz")
+    """Ask the store for an object that need not exist; once a minute, write and remove it."""
+    storage, seen = services.storage, services.storage_seen
+    if seen.written_at is not None and time.monotonic() - seen.written_at < WRITE_EVERY_S:
+        storage.exists(PROBE)
+        return "ok"
+    seen.written_at = None  # unless this works, the next look tries again
+    storage.put(PROBE, BytesIO())
+    storage.delete(PROBE)
+    seen.written_at = time.monotonic()
     return "ok"
 
 

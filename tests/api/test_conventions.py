@@ -16,7 +16,10 @@ from sqlalchemy import text
 import api.schemas
 from api.app import create_app
 from api.errors import CATALOG
+from core.errors import Unavailable
 from core.permissions import ALLOWED, Operation, Role, may
+from core.ports import StoredObject
+from runtime.adapters.storage_local import LocalStorage
 
 LISTS = ["/v1/files", "/v1/emissions", "/v1/emissions/reviews", "/v1/emissions/reports"]
 
@@ -239,6 +242,27 @@ def test_ready_means_database_schema_and_storage(client, world, pipeline) -> Non
     pipeline.away = True
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+
+
+class FullStore(LocalStorage):
+    """Answers, and takes nothing."""
+
+    def put(self, *_: Any, **__: Any) -> StoredObject:
+        raise Unavailable("no space left")
+
+
+def test_a_store_that_takes_nothing_is_not_ready(api_settings, world, pipeline, tmp_path) -> None:
+    full = FullStore(tmp_path, public_url="http://testserver", secret=b"s" * 32)
+    with TestClient(create_app(api_settings, storage=full, pipeline=pipeline)) as client:
+        for _ in range(2):
+            answer = client.get("/readyz")
+            assert (answer.status_code, answer.json()["checks"]["storage"]) == (503, "away")
+
+
+def test_a_store_is_written_to_and_left_as_it_was(client, world, storage) -> None:
+    for _ in range(2):
+        assert client.get("/readyz").json()["checks"]["storage"] == "ok"
+    assert list(storage.list("")) == []
 
 
 def test_a_schema_of_another_revision_is_not_ready(client, world, admin_engine) -> None:

@@ -1,0 +1,164 @@
+"""The API's real process under SIGTERM: nothing is dropped, and it says so before it goes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import Engine
+from sqlmodel import Session
+
+from core.permissions import Role
+from db.queries import organizations
+from runtime.dev import DevStack, api_command
+from runtime.passwords import Passwords
+from runtime.settings import Settings
+from runtime.supervisor import free_port
+
+EMAIL, PASSWORD = "ada@alpha.example", "a pass phrase of several words"
+UPLOADS = 20
+WAIT_S = 60
+
+
+@dataclass
+class Api:
+    """A running process and how to talk to it."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    log: Path
+    headers: dict[str, str]
+
+    def told(self) -> str:
+        return self.log.read_text()
+
+
+@pytest.fixture
+def served(
+    settings: Settings, clean_database: None, platform_engine: Engine, tmp_path: Path
+) -> Iterator[Api]:
+    """The API as `make dev` starts it, with one person; Temporal is away."""
+    with Session(platform_engine) as session:
+        organization_id = organizations.create_organization(session, name="Alpha", country="GB")
+        user_id = organizations.create_user(
+            session, email=EMAIL, password_hash=Passwords(settings).hash(PASSWORD), first_name="A"
+        )
+        organizations.add_member(session, organization_id, user_id, Role.ADMIN, None)
+        session.commit()
+    port = free_port(0)
+    url = f"http://127.0.0.1:{port}"
+    changed = {
+        "public_url": url,
+        "drain_s": 2,
+        "shutdown_timeout_s": 30,
+        "temporal_address": "127.0.0.1:1",
+    }
+    environment = DevStack(tmp_path).environment(settings.model_copy(update=changed))
+    log = tmp_path / "log"
+    with log.open("wb") as sink:
+        process = subprocess.Popen(
+            api_command(port), env=environment,
+            stdout=sink, stderr=subprocess.STDOUT, cwd=Path(__file__).parents[2],
+        )  # fmt: skip
+    api = Api(process, url, log, {})
+    try:
+        wait_until_ready(api)
+        given = {"email": EMAIL, "password": PASSWORD}
+        tokens = httpx.post(f"{url}/v1/auth/login", json=given, timeout=WAIT_S).json()
+        api.headers["Authorization"] = f"Bearer {tokens['access_token']}"
+        yield api
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_until_ready(api: Api) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        try:
+            if httpx.get(f"{api.url}/readyz", timeout=5).status_code == 200:
+                return
+        except httpx.HTTPError:
+            pass
+        assert api.process.poll() is None, api.told()
+        assert time.monotonic() < deadline, api.told()
+        time.sleep(0.1)
+
+
+class Slow:
+    """A multipart body that stops half-way until it is let go on."""
+
+    def __init__(self, number: int) -> None:
+        self.half_sent = threading.Event()
+        self.go_on = threading.Event()
+        self.number = number
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'
+        yield b"Activity,Amount,Unit\n"
+        self.half_sent.set()
+        assert self.go_on.wait(WAIT_S)
+        yield f"Diesel,{self.number},l\n".encode() + b"\r\n--b--\r\n"
+
+
+def upload(api: Api, body: Slow) -> int:
+    headers = api.headers | {"Content-Type": "multipart/form-data; boundary=b"}
+    answer = httpx.post(f"{api.url}/v1/files", headers=headers, content=body, timeout=WAIT_S)
+    return answer.status_code
+
+
+def watch(api: Api, file_id: str, began: threading.Event) -> int:
+    """Read an event stream to its end; return how many events came. Raises when it is cut off."""
+    seen = 0
+    url = f"{api.url}/v1/files/{file_id}/events"
+    with httpx.stream("GET", url, headers=api.headers, timeout=WAIT_S) as answer:
+        for line in answer.iter_lines():
+            seen += line.startswith("data:")
+            began.set()
+    return seen
+
+
+def test_sigterm_drops_no_request_and_ends_streams(served: Api) -> None:
+    first = Slow(0)
+    first.go_on.set()
+    assert upload(served, first) == 202
+    [file] = httpx.get(f"{served.url}/v1/files", headers=served.headers).json()["files"]
+    bodies = [Slow(number) for number in range(1, UPLOADS + 1)]
+    began = threading.Event()
+    with ThreadPoolExecutor(UPLOADS + 1) as threads, httpx.Client(timeout=WAIT_S) as kept:
+        assert kept.get(f"{served.url}/readyz").status_code == 200
+        stream = threads.submit(watch, served, file["id"], began)
+        uploads = [threads.submit(upload, served, body) for body in bodies]
+        assert began.wait(WAIT_S)
+        for body in bodies:
+            assert body.half_sent.wait(WAIT_S)
+        os.kill(served.process.pid, signal.SIGTERM)
+        ready = kept.get(f"{served.url}/readyz")
+        while ready.status_code == 200:  # the signal may be on its way
+            ready = kept.get(f"{served.url}/readyz")
+        # it says that it leaves, and still serves
+        assert (ready.status_code, ready.json()["status"]) == (503, "draining")
+        assert httpx.get(f"{served.url}/livez").status_code == 200
+        assert stream.result(WAIT_S) >= 1  # ended, not cut off: the end of the drain
+        for body in bodies:
+            body.go_on.set()
+        assert [done.result(WAIT_S) for done in uploads] == [202] * UPLOADS
+        assert served.process.wait(WAIT_S) == 0, served.told()
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{served.url}/livez")
+
+
+def test_a_second_sigterm_skips_the_drain(served: Api) -> None:
+    os.kill(served.process.pid, signal.SIGTERM)
+    time.sleep(0.2)
+    os.kill(served.process.pid, signal.SIGTERM)
+    assert served.process.wait(WAIT_S) == 0, served.told()
