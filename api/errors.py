@@ -27,6 +27,10 @@ log = logging.getLogger("tonnage.api")
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5  # a PostgreSQL that restarts is usually back by then
+READ_ONLY = "25006"  # a standby answers until the new primary is known
+# Serialization failure, deadlock, lock timeout, statement timeout, too many connections: another
+# moment, another outcome.
+PASSING = frozenset({"40001", "40P01", "55P03", "57014", "53300"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,10 +289,12 @@ async def on_database_error(request: Request, error: Exception) -> Response:
         log.warning("a value passed validation and PostgreSQL refused it", exc_info=error)
         return problem_response(request.scope, "validation_failed")
     away = isinstance(error, PoolTimeoutError | OperationalError | InterfaceError)
-    if away or (isinstance(error, DBAPIError) and error.connection_invalidated):
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    lost = isinstance(error, DBAPIError) and error.connection_invalidated
+    if away or lost or state == READ_ONLY:
         log.warning("the database is away: %s", type(getattr(error, "orig", error)).__name__)
-        code = "busy" if isinstance(error, PoolTimeoutError) else "unavailable"
-        return problem_response(request.scope, code)
+        busy = isinstance(error, PoolTimeoutError) or state in PASSING
+        return problem_response(request.scope, "busy" if busy else "unavailable")
     return internal_error(request.scope, error)
 
 

@@ -81,6 +81,9 @@ def make_database(name: str) -> str:
                 f"ALTER ROLE tonnage_{role} IN DATABASE {name}"
                 f" SET statement_timeout = '{timeout_s}s'"
             )
+            connection.execute(
+                f"ALTER ROLE tonnage_{role} IN DATABASE {name} SET lock_timeout = '3s'"
+            )
         connection.execute(f"REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC")
         connection.execute(
             f"GRANT TEMPORARY ON DATABASE {name} TO tonnage_worker, tonnage_platform"
