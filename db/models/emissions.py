@@ -1,6 +1,7 @@
 """Factors, decisions and the figures they lead to."""
 
 import datetime as dt
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -223,3 +224,51 @@ class Review(SQLModel, table=True):
     created_at: dt.datetime | None = time_column()
     updated_at: dt.datetime | None = time_column()
     deleted_at: dt.datetime | None = time_column()
+
+
+class EmissionTotal(SQLModel, table=True):
+    """Sums of figures by all that a filter names besides texts; kept by triggers, never by us."""
+
+    __tablename__ = "emission_totals"
+
+    organization_id: UUID = key_column()
+    id: UUID = key_column()
+    file_id: UUID
+    project_id: UUID | None = None
+    activity_type: str | None = None
+    region: str | None = None
+    scope: int | None = Field(default=None, sa_type=SmallInteger)
+    category: str | None = None
+    biogenic: bool
+    confidence_score: float | None = None
+    month: dt.date | None = None
+    activity_year: int | None = None
+    figures: int
+    kg: Decimal
+    upstream_kg: Decimal
+    outside_kg: Decimal
+
+
+class EmissionText(SQLModel, table=True):
+    """The same sums by name and description as well, for full text and beginnings of names."""
+
+    __tablename__ = "emission_texts"
+
+    organization_id: UUID = key_column()
+    id: UUID = key_column()
+    file_id: UUID
+    project_id: UUID | None = None
+    activity_type: str | None = None
+    region: str | None = None
+    scope: int | None = Field(default=None, sa_type=SmallInteger)
+    category: str | None = None
+    biogenic: bool
+    confidence_score: float | None = None
+    activity_name: str
+    activity_description: str | None = None
+    search_language: str | None = language_column()
+    search_vector: str | None = generated_tsvector()
+    figures: int
+    kg: Decimal
+    upstream_kg: Decimal
+    outside_kg: Decimal

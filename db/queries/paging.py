@@ -1,6 +1,10 @@
 """Keyset paging: a page begins after the last row of the one before.
 
 Unlike an offset it neither skips nor repeats rows while others are inserted. Ties are broken by id.
+
+The cursor is compared as a row, (value, id) > (…, …): an index on both finds the place at once. The
+same said with OR is a filter, and a page in the middle of a million reads half of them. Rows
+without a value are a phase of their own, before or after the others, for the same reason.
 """
 
 from __future__ import annotations
@@ -12,8 +16,9 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy import ColumnElement, and_, literal, or_, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
+from sqlmodel import Session
 
 Row = TypeVar("Row")
 
@@ -78,16 +83,57 @@ def after(request: PageRequest, row_id: Any) -> list[ColumnElement[bool]]:
     last, sort = request.after, request.sort
     if last is None:
         return []
+    if not sort.nullable:
+        return [_beyond(sort, row_id, last)]
     column = sort.column
-    beyond_id = row_id < last.id if sort.descending else row_id > last.id
     if last.value is None:
-        rest = [and_(column.is_(None), beyond_id)]
-        return [or_(*rest, column.is_not(None)) if sort.nulls_first else rest[0]]
-    beyond = column < last.value if sort.descending else column > last.value
-    wanted = [beyond, and_(column == last.value, beyond_id)]
-    if sort.nullable and not sort.nulls_first:
-        wanted.append(column.is_(None))
-    return [or_(*wanted)]
+        rest = and_(column.is_(None), _beyond_id(sort, row_id, last))
+        return [or_(rest, column.is_not(None)) if sort.nulls_first else rest]
+    beyond = _beyond(sort, row_id, last)
+    return [beyond if sort.nulls_first else or_(beyond, column.is_(None))]
+
+
+def _beyond(sort: Sort, row_id: Any, last: Position) -> ColumnElement[bool]:
+    seen = tuple_(literal(last.value, sort.column.type), literal(last.id, row_id.type))
+    key = tuple_(sort.column, row_id)
+    return key < seen if sort.descending else key > seen
+
+
+def _beyond_id(sort: Sort, row_id: Any, last: Position) -> ColumnElement[bool]:
+    found: ColumnElement[bool] = row_id < last.id if sort.descending else row_id > last.id
+    return found
+
+
+def phases(
+    request: PageRequest, row_id: Any
+) -> list[tuple[list[ColumnElement[bool]], list[ColumnElement[Any]]]]:
+    """Return (conditions, order) of each run of rows that one walk along an index yields."""
+    last, sort = request.after, request.sort
+    keys = (sort.column, row_id)
+    order = [key.desc() if sort.descending else key.asc() for key in keys]
+    if not sort.nullable:
+        return [(after(request, row_id), order)]
+    valued, empty = [sort.column.is_not(None)], [sort.column.is_(None)]
+    if last is not None and last.value is None:
+        empty.append(_beyond_id(sort, row_id, last))
+    elif last is not None:
+        valued.append(_beyond(sort, row_id, last))
+    seen_valued = last is not None and last.value is not None
+    seen_empty = last is not None and last.value is None
+    if sort.nulls_first:
+        return [(valued, order)] if seen_valued else [(empty, order), (valued, order)]
+    return [(empty, order)] if seen_empty else [(valued, order), (empty, order)]
+
+
+def fetch(session: Session, query: Any, request: PageRequest, row_id: Any) -> list[Any]:
+    """Return the rows of a page and one more, of a SELECT that has all but cursor and order."""
+    found: list[Any] = []
+    for conditions, order in phases(request, row_id):
+        wanted = request.limit + 1 - len(found)
+        if wanted <= 0:
+            break
+        found += session.execute(query.where(*conditions).order_by(*order).limit(wanted)).all()
+    return found
 
 
 def cut(

@@ -269,14 +269,13 @@ def list_reviews(
     request: paging.PageRequest,
 ) -> paging.Page[OpenReview]:
     """Return a page of open reviews, most kg CO2e at risk first."""
-    rows = session.execute(
+    query = (
         select(REVIEW, DECISION, FILE.filename)
         .join(DECISION, _same(DECISION, REVIEW.decision_id))
         .join(FILE, _same(FILE, REVIEW.file_id))
-        .where(*_conditions(organization_id, reach, wanted), *paging.after(request, REVIEW.id))
-        .order_by(*paging.order_by(request.sort, REVIEW.id))
-        .limit(request.limit + 1)
-    ).all()
+        .where(*_conditions(organization_id, reach, wanted))
+    )
+    rows = paging.fetch(session, query, request, REVIEW.id)
     reviews: Sequence[OpenReview] = [
         OpenReview(review.id, review.kg_at_risk, review, decision, filename)
         for review, decision, filename in rows

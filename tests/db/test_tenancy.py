@@ -76,6 +76,12 @@ ROWS: dict[str, str] = {
     "doomed_objects": "(organization_id, id, key) VALUES (:organization, :row, 'k')",
     "idempotency_keys": """(organization_id, caller_id, key, attempt, fingerprint, request_id)
         VALUES (:organization, :user, :row, :row, 'f', 'r')""",
+    # kept by triggers; written by hand here, as nobody but the owner may
+    "emission_totals": """(organization_id, id, file_id, biogenic, figures, kg, upstream_kg,
+        outside_kg) VALUES (:organization, :row, :file, false, 1, 1, 0, 0)""",
+    "emission_texts": """(organization_id, id, file_id, biogenic, activity_name, search_language,
+        figures, kg, upstream_kg, outside_kg)
+        VALUES (:organization, :row, :file, false, 'a', 'english', 1, 1, 0, 0)""",
     "audit_events": """(organization_id, id, action, object_type, object_id)
         VALUES (:organization, :row, 'a', 'file', :row)""",
     "audit_heads": "(organization_id, sequence, hash) VALUES (:organization, 0, sha256(''))",

@@ -1,0 +1,202 @@
+"""Sums of figures: of a filtered million in milliseconds, exact to the last stored digit.
+
+Triggers keep two rollups with the figures (db/migrations/versions/sql/search_rollups_up.sql):
+emission_totals by months and all that a filter names besides texts, emission_texts by texts and all
+that it names besides dates. Their sums are decimals, so that adding a group is adding its rows.
+What neither knows is summed from the figures themselves: the days that a period cuts off of its
+first or last month, and texts within a period.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from calendar import monthrange
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, case, func, or_, select
+from sqlmodel import Session
+
+from core import exact
+from core.permissions import Reach
+from db.models import EmissionTotal
+from db.queries.emission_filter import (
+    EMISSION,
+    FIGURES,
+    TEXTS,
+    EmissionFilter,
+    date_conditions,
+    exact_sum,
+    first_whole_year,
+    last_whole_year,
+    shared_conditions,
+    text_conditions,
+)
+from db.queries.search import language_of, query_in
+
+TOTALS: Any = EmissionTotal
+TYPES_SHOWN = 100  # of a summary; free text of uploads may hold thousands
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One slice of a summary."""
+
+    key: Any
+    count: int
+    kg_co2e: float
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Sums over everything a filter lets through. kg CO2e; biogenic CO2 is in no scope total."""
+
+    count: int
+    total_kg_co2e: float
+    biogenic_kg_co2: float
+    by_scope: Sequence[Part]
+    by_type: Sequence[Part]  # the largest TYPES_SHOWN
+    types: int  # how many there are
+    upstream_kg_co2e: float = 0.0  # linked to the figures and in none of the sums above
+    outside_of_scopes_kg_co2: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    biogenic: bool
+    scope: int | None
+    type: str | None
+    figures: int
+    kg: Decimal
+    upstream: Decimal
+    outside: Decimal
+
+
+def summarize(
+    session: Session, organization_id: UUID, reach: Reach, wanted: EmissionFilter
+) -> Summary:
+    """Sum everything the filter lets through, not only one page."""
+    rows = _groups(session, organization_id, reach, wanted)
+    types = _parts([(r.type, r.figures, Decimal() if r.biogenic else r.kg) for r in rows])
+    scopes = _parts([(r.scope, r.figures, r.kg) for r in rows])
+    return Summary(
+        count=sum(row.figures for row in rows),
+        total_kg_co2e=float(exact.total(row.kg for row in rows if not row.biogenic)),
+        biogenic_kg_co2=float(exact.total(row.kg for row in rows if row.biogenic)),
+        by_scope=sorted(scopes, key=lambda part: part.key or 9),
+        by_type=sorted(types, key=lambda part: (-part.kg_co2e, part.key or ""))[:TYPES_SHOWN],
+        types=len(types),
+        upstream_kg_co2e=float(exact.total(row.upstream for row in rows)),
+        outside_of_scopes_kg_co2=float(exact.total(row.outside for row in rows)),
+    )
+
+
+def _parts(rows: list[tuple[Any, int, Decimal]]) -> list[Part]:
+    sums: dict[Any, tuple[int, Decimal]] = {}
+    for key, count, kg in rows:
+        seen, total = sums.get(key, (0, Decimal()))
+        sums[key] = (seen + count, exact.add(total, kg))
+    return [Part(key, count, float(kg)) for key, (count, kg) in sums.items()]
+
+
+def count_emissions(
+    session: Session, organization_id: UUID, reach: Reach, wanted: EmissionFilter
+) -> int:
+    """Count figures."""
+    return sum(row.figures for row in _groups(session, organization_id, reach, wanted))
+
+
+def _groups(
+    session: Session, organization_id: UUID, reach: Reach, wanted: EmissionFilter
+) -> list[_Group]:
+    """Return the sums by what a summary shows; a group may come twice."""
+    shared = (organization_id, reach, wanted)
+    if wanted.q or wanted.name:
+        language = language_of(session, organization_id)
+        dated = wanted.date_from is not None or wanted.date_to is not None
+        rows: Any = FIGURES if dated else TEXTS
+        texts = text_conditions(query_in(language, wanted.q or ""), wanted, rows)
+        found = [*shared_conditions(*shared, rows), *texts]
+        if dated:
+            found += [rows.deleted_at.is_(None), *date_conditions(wanted, rows)]
+            return _sum(session, rows, found)
+        return _add_up(session, rows, found)
+    found = [*shared_conditions(*shared, TOTALS), *_months(wanted)]
+    groups = _add_up(session, TOTALS, found)
+    for days in cut_off(wanted):
+        found = [
+            EMISSION.deleted_at.is_(None),
+            *shared_conditions(*shared, EMISSION),
+            EMISSION.activity_on.between(*days),
+        ]
+        groups += _sum(session, EMISSION, found)
+    return groups
+
+
+def _add_up(session: Session, rows: Any, found: list[Any]) -> list[_Group]:
+    """Add up the groups of a rollup."""
+    sums = [func.sum(kg) for kg in (rows.figures, rows.kg, rows.upstream_kg, rows.outside_kg)]
+    return _grouped(session, rows, sums, [*found, rows.figures > 0])
+
+
+def _sum(session: Session, rows: Any, found: list[Any]) -> list[_Group]:
+    """Sum figures one by one."""
+    sums = [
+        func.count(),
+        exact_sum(rows.calculated_emission),
+        exact_sum(rows.upstream_emission),
+        exact_sum(rows.outside_of_scopes_emission),
+    ]
+    return _grouped(session, rows, sums, found)
+
+
+def _grouped(session: Session, rows: Any, sums: list[Any], found: list[Any]) -> list[_Group]:
+    scope = case((rows.biogenic, None), else_=rows.scope)
+    keys = (rows.biogenic, scope, rows.activity_type)
+    query = select(*keys, *sums).where(*found).group_by(*keys)
+    return [_group(row) for row in session.execute(query)]
+
+
+def _group(row: Any) -> _Group:
+    biogenic, scope, kind, figures, kg, upstream, outside = row
+    return _Group(biogenic, scope, kind, int(figures), kg, upstream, outside)
+
+
+def _months(wanted: EmissionFilter) -> list[Any]:
+    """Return the conditions of a period on whole months, and on rows that only say their year."""
+    month, year = TOTALS.month, TOTALS.activity_year
+    found: list[Any] = []
+    if wanted.date_from is not None:
+        on = month >= wanted.date_from  # a month that has begun before is not whole
+        found.append(or_(on, and_(month.is_(None), year >= first_whole_year(wanted.date_from))))
+    if wanted.date_to is not None:
+        on = month <= last_whole_month(wanted.date_to)
+        found.append(or_(on, and_(month.is_(None), year <= last_whole_year(wanted.date_to))))
+    return found
+
+
+def last_whole_month(date_to: dt.date) -> dt.date:
+    """Return the first day of the last month that lies within a period to its last day."""
+    first = date_to.replace(day=1)
+    if date_to.day == monthrange(date_to.year, date_to.month)[1] or first == dt.date.min:
+        return first
+    return (first - dt.timedelta(days=1)).replace(day=1)
+
+
+def cut_off(wanted: EmissionFilter) -> list[tuple[dt.date, dt.date]]:
+    """Return the days of a period that are no whole months: none, one or two stretches."""
+    first, last = wanted.date_from, wanted.date_to
+    found: list[tuple[dt.date, dt.date]] = []
+    if first is not None and first.day > 1:
+        end = first.replace(day=monthrange(first.year, first.month)[1])
+        if last is not None and last <= end:
+            return [(first, last)] if first <= last else []
+        found.append((first, end))
+    if last is not None and last.day < monthrange(last.year, last.month)[1]:
+        begin = last.replace(day=1)
+        if first is None or first <= last:
+            found.append((begin, last))
+    return found
