@@ -34,6 +34,7 @@ from api.routes import (
     recalculations,
     reports,
     reviews,
+    single_sign_on,
 )
 from api.services import Services, build
 from api.watching import Meters, Watch
@@ -129,6 +130,7 @@ def create_app(
         reports,
         emissions,
         factors,
+        single_sign_on,
         downloads,
         health,
         metrics,

@@ -43,12 +43,31 @@ class Kind:
 
 CATALOG: Mapping[str, Kind] = {
     "malformed_request": Kind(400, "The request body cannot be read as its content type says."),
+    "sso_state_invalid": Kind(
+        400, "This sign-on was begun elsewhere or too long ago, or is over; begin anew."
+    ),
     "organization_required": Kind(
         400, "You belong to several organizations: say which in the header X-Organization-Id."
     ),
     "unauthenticated": Kind(401, "Send a valid access token: Authorization: Bearer <token>."),
     "invalid_credentials": Kind(401, "The e-mail address or the password is wrong."),
     "invalid_refresh_token": Kind(401, "The refresh token is unknown, used, ended or expired."),
+    "sso_code_invalid": Kind(
+        401, "The code is unknown, used or expired, or not yours; sign on anew."
+    ),
+    "sso_token_invalid": Kind(
+        401, "The organization's provider sent nothing that proves who you are; sign on anew."
+    ),
+    "sso_denied": Kind(403, "The organization's provider did not let you in."),
+    "sso_email_unverified": Kind(
+        403, "The provider does not say that it has verified your mail address (email_verified)."
+    ),
+    "sso_domain_not_allowed": Kind(
+        403, "Mail addresses of this domain may not sign on here; ask your administrator."
+    ),
+    "sso_not_a_member": Kind(
+        403, "Your account is not, or no longer, a member here; ask your administrator to add you."
+    ),
     "permission_denied": Kind(403, "Your role or permissions here do not allow it."),
     "not_found": Kind(404, "There is no such thing for you."),
     "method_not_allowed": Kind(405, "This address does not take that method; see Allow."),
@@ -129,6 +148,9 @@ CATALOG: Mapping[str, Kind] = {
         422, "This Idempotency-Key came with another request before; use a new one."
     ),
     "internal_error": Kind(500, "Something broke on our side; tell us the request_id."),
+    "sso_provider_unusable": Kind(
+        502, "The organization's sign-on provider answered what cannot be used; tell its admin."
+    ),
     "unavailable": Kind(503, "A dependency is away; try again as Retry-After says."),
     "busy": Kind(503, "Too much at once; try again as Retry-After says."),
 }

@@ -103,7 +103,7 @@ def _begin(
         who = queries.find_principal(session, account.user_id, session_id)
     if who is None:  # deleted or disabled in this very moment
         raise ApiError("invalid_credentials")
-    return _tokens(services, who, refresh, expires_at, now)
+    return tokens(services, who, refresh, expires_at, now)
 
 
 def refresh(services: Services, presented: str) -> Tokens:
@@ -127,7 +127,7 @@ def refresh(services: Services, presented: str) -> Tokens:
         )
     if who is None or rotation.child_sha256 is None or rotation.expires_at is None:
         raise ApiError("invalid_refresh_token")
-    return _tokens(services, who, children[rotation.child_sha256], rotation.expires_at, now)
+    return tokens(services, who, children[rotation.child_sha256], rotation.expires_at, now)
 
 
 def log_out(services: Services, who: Principal) -> None:
@@ -137,7 +137,7 @@ def log_out(services: Services, who: Principal) -> None:
         session.commit()
 
 
-def _tokens(
+def tokens(
     services: Services, who: Principal, refresh: str, expires_at: dt.datetime, now: dt.datetime
 ) -> Tokens:
     return Tokens(

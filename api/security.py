@@ -104,6 +104,15 @@ class RefreshTokens:
         """
         return [_url_text(hmac.digest(key, parent.encode(), "sha256")) for key in self._chain_keys]
 
+    def of_code(self, code: str, challenge: str) -> list[str]:
+        """Return the first token of a session that a one-time code stands for, by each key.
+
+        It takes our key to make it from the code, and we make it only for whoever knows the
+        secret that the challenge is the digest of.
+        """
+        message = f"code\0{code}\0{challenge}".encode()
+        return [_url_text(hmac.digest(key, message, "sha256")) for key in self._chain_keys]
+
     @staticmethod
     def fingerprint(token: str) -> bytes:
         """Return what is stored of a token."""

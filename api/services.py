@@ -12,11 +12,15 @@ from sqlalchemy import Engine
 
 from api.limits import Limiter, quotas_of
 from api.pagination import Cursors
+from api.providers import Providers
 from api.security import AccessTokens, RefreshTokens
+from core.egress import EgressPolicy
 from core.ports import Pipeline, Storage
 from db.engine import make_engine
+from runtime.adapters.provider_http import ProviderTransport
 from runtime.passwords import Passwords
 from runtime.settings import DatabaseRole, Settings
+from runtime.vault import Vault, make_vault
 
 
 @dataclass(slots=True)
@@ -47,6 +51,8 @@ class Services:
     access_tokens: AccessTokens
     refresh_tokens: RefreshTokens
     cursors: Cursors
+    vault: Vault
+    providers: Providers
     hashing: CapacityLimiter  # a burst of logins may not take all memory, nor all threads
     streams: CapacityLimiter  # open event streams of this process
     limiter: Limiter
@@ -75,10 +81,18 @@ def build(settings: Settings, storage: Storage, pipeline: Pipeline | None) -> Se
         access_tokens=AccessTokens(secrets),
         refresh_tokens=RefreshTokens(secrets),
         cursors=Cursors(secrets),
+        vault=make_vault(settings),
+        providers=make_providers(settings),
         hashing=CapacityLimiter(settings.argon2_concurrency),
         streams=CapacityLimiter(MAX_STREAMS),
         limiter=Limiter(app_engine, quotas_of(settings)),
     )
+
+
+def make_providers(settings: Settings) -> Providers:
+    """Return what talks to the organizations' sign-on providers."""
+    policy = EgressPolicy(settings.egress_allow_private)
+    return Providers(policy, ProviderTransport(policy), settings.sso_timeout_s)
 
 
 def _engine(settings: Settings, role: DatabaseRole) -> Engine:

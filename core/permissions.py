@@ -35,6 +35,7 @@ class Operation(StrEnum):
     MANAGE_MEMBERS = "manage_members"
     MANAGE_API_KEYS = "manage_api_keys"
     MANAGE_ORGANIZATION = "manage_organization"
+    MANAGE_SINGLE_SIGN_ON = "manage_single_sign_on"
 
 
 EVERYBODY = frozenset(Role)
@@ -57,6 +58,7 @@ ALLOWED: Mapping[Operation, frozenset[Role]] = {
     Operation.MANAGE_MEMBERS: ADMINS,
     Operation.MANAGE_API_KEYS: ADMINS,
     Operation.MANAGE_ORGANIZATION: ADMINS,
+    Operation.MANAGE_SINGLE_SIGN_ON: ADMINS,
 }
 
 
@@ -69,6 +71,7 @@ WHOLE_ORGANIZATION = frozenset(
         Operation.MANAGE_MEMBERS,
         Operation.MANAGE_API_KEYS,
         Operation.MANAGE_ORGANIZATION,
+        Operation.MANAGE_SINGLE_SIGN_ON,
     }
 )
 

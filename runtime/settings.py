@@ -123,6 +123,11 @@ class Settings(BaseSettings):
         default=1.0, ge=0, le=1, description="Ask the model below this offline confidence only"
     )
 
+    sso_return_to: str | None = Field(
+        default=None, description="Page that browsers are sent to with a code after a sign-on"
+    )
+    sso_timeout_s: float = Field(default=10, gt=0, le=60, description="A talk with a provider")
+
     argon2_memory_kib: int = Field(default=19 * 1024, ge=8, le=1024**2)
     argon2_time_cost: int = Field(default=2, ge=1, le=20)
     argon2_concurrency: int = Field(default=4, ge=1, le=64)
@@ -200,6 +205,19 @@ class Settings(BaseSettings):
         """Refuse what nothing could listen on."""
         if value and not value.rpartition(":")[2].isdigit():
             raise ValueError("must be host:port, for example 127.0.0.1:9464")
+        return value
+
+    @field_validator("sso_return_to")
+    @classmethod
+    def page_is_one(cls, value: str | None) -> str | None:
+        """Refuse what a browser must not be sent to with a code."""
+        if value is not None:
+            parts = urlsplit(value)
+            local = parts.hostname in ("localhost", "127.0.0.1")
+            if not (parts.scheme == "https" or (parts.scheme == "http" and local)):
+                raise ValueError("must begin with https://, or be http://localhost")
+            if parts.fragment or not parts.netloc:
+                raise ValueError("must name a host and have no fragment")
         return value
 
     @model_validator(mode="after")

@@ -31,13 +31,14 @@ AdminHere = Annotated[Member, Depends(requires_here(Operation.MANAGE_ORGANIZATIO
 
 
 def organization_filter(
+    who: PrincipalDep,
     name: Annotated[Text | None, Query(description="Beginning of the name")] = None,
     role: Annotated[Role | None, Query(description="The user's role")] = None,
     country: Annotated[Text | None, Query(description="ISO 3166-1 alpha-2")] = None,
     industry: Annotated[Text | None, Query()] = None,
 ) -> queries.OrganizationFilter:
     """Read the filter of the list."""
-    return queries.OrganizationFilter(name, role, country, industry)
+    return queries.OrganizationFilter(name, role, country, industry, who.only_organization_id)
 
 
 @router.get("", **documented("cursor_invalid", *SIGNED_IN))

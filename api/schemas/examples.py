@@ -9,6 +9,7 @@ from api.schemas.examples_audit import BY_SCHEMA as AUDIT
 from api.schemas.examples_factors import BY_SCHEMA as FACTORS
 from api.schemas.examples_lifecycle import LIFECYCLE
 from api.schemas.examples_recalculations import BY_SCHEMA as RECALCULATIONS
+from api.schemas.examples_single_sign_on import BY_SCHEMA as SINGLE_SIGN_ON
 
 ORGANIZATION = "019b8a53-7a10-7c44-9d1c-0c1f4c0d2b11"
 USER = "019b8a53-7a11-7b7e-8a55-52f2b7f6a001"
@@ -369,4 +370,5 @@ BY_SCHEMA: dict[str, dict[str, Any]] = {
     **FACTORS,
     **RECALCULATIONS,
     **LIFECYCLE,
+    **SINGLE_SIGN_ON,
 }

@@ -22,6 +22,7 @@ from db.models.recalculations import (
     RecalculationRow,
     RecalculationSlice,
 )
+from db.models.single_sign_on import SsoConnection, SsoIdentity
 from db.models.tenancy import (
     AuditEvent,
     AuditHead,
@@ -68,6 +69,8 @@ __all__ = [
     "Report",
     "Review",
     "RowIssue",
+    "SsoConnection",
+    "SsoIdentity",
     "User",
     "UserOrganizationRole",
     "UserSession",

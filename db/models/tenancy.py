@@ -94,6 +94,7 @@ class UserSession(SQLModel, table=True):
     expires_at: dt.datetime = time_column(nullable=False)
     revoked_at: dt.datetime | None = time_column()
     revoked_reason: str | None = None
+    only_organization_id: UUID | None = None  # whose provider vouched for it; None: a password
 
 
 class RefreshToken(SQLModel, table=True):

@@ -49,7 +49,7 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A person whose session is alive, with every membership as of now."""
+    """A person whose session is alive, with every membership as of now that it counts for."""
 
     user_id: UUID
     session_id: UUID
@@ -57,6 +57,7 @@ class Principal:
     first_name: str | None
     last_name: str | None
     memberships: tuple[Membership, ...]
+    only_organization_id: UUID | None = None  # whose provider vouched; None: no such limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +89,11 @@ def set_password_hash(session: Session, user_id: UUID, password_hash: str) -> No
     session.execute(update(USER).where(USER.id == user_id).values(password_hash=password_hash))
 
 
-def memberships_of(session: Session, user_id: UUID) -> tuple[Membership, ...]:
-    """Return the living memberships of a user in living organizations, by name."""
+def memberships_of(
+    session: Session, user_id: UUID, only_organization_id: UUID | None = None
+) -> tuple[Membership, ...]:
+    """Return the living memberships of a user in living organizations, by name; all or one."""
+    only = [] if only_organization_id is None else [ORGANIZATION.id == only_organization_id]
     rows = session.execute(
         select(ORGANIZATION.id, ORGANIZATION.name, MEMBER.role, MEMBER.permissions)
         .join(ORGANIZATION, ORGANIZATION.id == MEMBER.organization_id)
@@ -97,6 +101,7 @@ def memberships_of(session: Session, user_id: UUID) -> tuple[Membership, ...]:
             MEMBER.user_id == user_id,
             MEMBER.deleted_at.is_(None),
             ORGANIZATION.deleted_at.is_(None),
+            *only,
         )
         .order_by(ORGANIZATION.name, ORGANIZATION.id)
     ).all()
@@ -106,7 +111,7 @@ def memberships_of(session: Session, user_id: UUID) -> tuple[Membership, ...]:
 def find_principal(session: Session, user_id: UUID, session_id: UUID) -> Principal | None:
     """Return who a session belongs to; None once it ended, or its user may no longer log in."""
     row = session.execute(
-        select(USER.email, USER.first_name, USER.last_name)
+        select(USER.email, USER.first_name, USER.last_name, SESSION.only_organization_id)
         .join(SESSION, SESSION.user_id == USER.id)
         .where(
             SESSION.id == session_id,
@@ -120,21 +125,38 @@ def find_principal(session: Session, user_id: UUID, session_id: UUID) -> Princip
     ).one_or_none()
     if row is None:
         return None
-    memberships = memberships_of(session, user_id)
-    return Principal(user_id, session_id, row.email, row.first_name, row.last_name, memberships)
+    only = row.only_organization_id
+    memberships = memberships_of(session, user_id, only)
+    return Principal(
+        user_id, session_id, row.email, row.first_name, row.last_name, memberships, only
+    )
 
 
 def open_session(
-    session: Session, user_id: UUID, token_sha256: bytes, now: dt.datetime
+    session: Session,
+    user_id: UUID,
+    token_sha256: bytes,
+    now: dt.datetime,
+    *,
+    only_organization_id: UUID | None = None,
+    lifetime: dt.timedelta = REFRESH_LIFETIME,
 ) -> tuple[UUID, dt.datetime]:
-    """Begin a session with its first refresh token; return its id and the token's expiry."""
+    """Begin a session with its first refresh token; return its id and the token's expiry.
+
+    With `only_organization_id` it counts in that organization alone, whatever else the user is
+    a member of.
+    """
     session_id = uuid7()
     session.execute(
         insert(SESSION).values(
-            id=session_id, user_id=user_id, created_at=now, expires_at=now + SESSION_LIFETIME
+            id=session_id,
+            user_id=user_id,
+            created_at=now,
+            expires_at=now + SESSION_LIFETIME,
+            only_organization_id=only_organization_id,
         )
     )
-    expires_at = now + REFRESH_LIFETIME
+    expires_at = now + lifetime
     session.execute(
         insert(TOKEN).values(
             id=uuid7(),
@@ -152,6 +174,15 @@ def end_session(session: Session, session_id: UUID, reason: str) -> None:
     session.execute(
         update(SESSION)
         .where(SESSION.id == session_id, SESSION.revoked_at.is_(None))
+        .values(revoked_at=text("now()"), revoked_reason=reason)
+    )
+
+
+def end_sessions_of(session: Session, only_organization_id: UUID, reason: str) -> None:
+    """End every session that an organization's provider vouched for."""
+    session.execute(
+        update(SESSION)
+        .where(SESSION.only_organization_id == only_organization_id, SESSION.revoked_at.is_(None))
         .values(revoked_at=text("now()"), revoked_reason=reason)
     )
 

@@ -162,6 +162,7 @@ class OrganizationFilter:
     role: Role | None = None
     country: str | None = None
     industry: str | None = None
+    only: UUID | None = None  # of a session that counts in one organization
 
 
 BY_NAME = paging.Sort("name", ORGANIZATION.name, paging.Kind.TEXT)
@@ -173,6 +174,8 @@ def _of_user(user_id: UUID, wanted: OrganizationFilter) -> list[Any]:
         MEMBER.deleted_at.is_(None),
         ORGANIZATION.deleted_at.is_(None),
     ]
+    if wanted.only:
+        conditions.append(ORGANIZATION.id == wanted.only)
     if wanted.name:
         conditions.append(ORGANIZATION.name.istartswith(wanted.name, autoescape=True))
     if wanted.role:

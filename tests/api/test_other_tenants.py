@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from db.models import Recalculation, RememberedDecision
+from db.models import Recalculation, RememberedDecision, SsoConnection
 
 # (method, path) → whose id stands last in it. Organizations in paths are the caller's own unless
 # nothing else has an id.
@@ -38,6 +38,11 @@ OPERATIONS = {
     ("patch", "/v1/organizations/{organization_id}"): "organization",
     ("get", "/v1/organizations/{organization_id}/audit"): "organization",
     ("get", "/v1/organizations/{organization_id}/decisions"): "organization",
+    ("get", "/v1/organizations/{organization_id}/single-sign-on"): "organization",
+    ("put", "/v1/organizations/{organization_id}/single-sign-on"): "organization",
+    ("delete", "/v1/organizations/{organization_id}/single-sign-on"): "organization",
+    # knows no caller: whoever is to sign on begins here
+    ("get", "/v1/auth/sso/{organization_id}/login"): "unconnected",
     ("delete", "/v1/organizations/{organization_id}/decisions/{decision_id}"): "remembered",
     ("get", "/v1/organizations/{organization_id}/members"): "organization",
     ("post", "/v1/organizations/{organization_id}/members"): "organization",
@@ -56,6 +61,12 @@ BODIES = {
     "/v1/organizations/{organization_id}/members": {"email": "eve@x.example", "role": "user"},
     "/v1/organizations/{organization_id}/members/{user_id}": {"role": "user"},
     "/v1/organizations/{organization_id}": {"name": "Taken"},
+    "/v1/organizations/{organization_id}/single-sign-on": {
+        "issuer": "https://id.x.example",
+        "client_id": "c",
+        "client_secret": "s",
+        "allowed_domains": ["x.example"],
+    },
     "/v1/emissions/reviews/{review_id}": {"action": "reject"},
 }
 
@@ -78,9 +89,14 @@ def theirs(world, beta) -> dict[str, UUID]:
         RememberedDecision, organization_id=beta.id, memory_key="k", activity={"name": "x"},
         decided_by=world.user_id(beta.email),
     )  # fmt: skip
+    world.add(
+        SsoConnection, organization_id=beta.id, issuer="https://id.x.example", client_id="c",
+        client_secret=b"sealed", allowed_domains=["x.example"],
+    )  # fmt: skip
     return {
         "organization": beta.id,
         "user": world.user_id(beta.email),
+        "unconnected": world.organization("Gamma"),
         "factor": world.factor(beta.id),
         "remembered": remembered,
         "project": project,
@@ -134,6 +150,6 @@ def test_lists_show_nothing_of_another_organization(client, alpha, theirs) -> No
 
 def test_the_owner_does_see_all_of_it(client, beta, theirs) -> None:
     for (method, path), kind in OPERATIONS.items():
-        if method == "get" and not path.endswith("/events"):
+        if method == "get" and not path.endswith(("/events", "/login")):
             url = url_of(path, theirs[kind], beta.id)
             assert client.get(url, headers=beta.headers).status_code == 200, url

@@ -24,6 +24,9 @@ NO_TENANT = {
     "rate_limits",
 }
 
+# The worker has no business there: not even its own organization's rows.
+APP_ONLY = {"sso_connections", "sso_identities"}
+
 # One row of each table, as SQL with the values of one organization.
 ROWS: dict[str, str] = {
     "organizations": "(id, name) VALUES (:organization, 'x')",
@@ -49,6 +52,10 @@ ROWS: dict[str, str] = {
         VALUES (:organization, :row, :file, :decision, 'c', 'r', 1)""",
     "remembered_decisions": """(organization_id, id, memory_key, activity, decided_by)
         VALUES (:organization, :row, :row, '{}', :user)""",
+    "sso_connections": """(organization_id, id, issuer, client_id, client_secret, allowed_domains)
+        VALUES (:organization, :row, 'https://id.x.example', 'c', '', '{x.example}')""",
+    "sso_identities": """(organization_id, id, connection_id, issuer, subject, user_id)
+        VALUES (:organization, :row, :sso_connection, 'i', :row, :user)""",
     "model_calls": """(organization_id, id, provider, model, prompt_version, raw_answer, outcome,
         input_tokens, output_tokens, cost_usd)
         VALUES (:organization, :row, 'p', 'm', '1', '{}', 'answered', 1, 1, 0)""",
@@ -114,6 +121,7 @@ def tenants(admin_engine: Engine) -> Iterator[dict[str, Tenant]]:
                 "emission",
                 "recalculation",
                 "model_call",
+                "sso_connection",
             )
             ids = {key: uuid7() for key in named}
             tenant = made[name] = Tenant(ids)
@@ -217,6 +225,11 @@ def test_serving_roles_have_no_power_over_tables_or_schema(admin_engine: Engine)
 @pytest.mark.parametrize("table", ROWS)
 def test_select_meets_only_own_rows(engine: Engine, tenants, table: str) -> None:
     mine, theirs = tenants["alpha"]["organization"], tenants["beta"]["organization"]
+    if table in APP_ONLY and engine.url.username == "tonnage_worker":
+        with tenant_session(engine, mine) as session, pytest.raises(ProgrammingError) as refused:
+            session.execute(text(f"SELECT {key_of(table)} FROM {table}"))
+        assert refused.value.orig.sqlstate == "42501"
+        return
     with tenant_session(engine, mine) as session:
         found = set(session.execute(text(f"SELECT {key_of(table)} FROM {table}")).scalars())
         named = session.execute(
@@ -332,7 +345,8 @@ def test_without_an_organization_no_statement_is_sent(app_engine: Engine) -> Non
 
 def test_a_connection_that_names_no_organization_sees_nothing(engine: Engine, tenants) -> None:
     with engine.connect() as connection:
-        for table in ROWS:
+        refused = APP_ONLY if engine.url.username == "tonnage_worker" else set()
+        for table in ROWS.keys() - refused:
             found = connection.scalar(text(f"SELECT count(*) FROM {table}"))
             assert found == 0, table
 
