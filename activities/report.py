@@ -9,13 +9,14 @@ from pathlib import Path
 from sqlalchemy import Engine, text
 from temporalio import activity
 
+from activities.events import report_completed, start
 from activities.heartbeat import beating
 from activities.objects import scratch
 from activities.report_content import Written, content_of
 from core.contracts import FailReportInput, ReportRef, ReportResult
 from core.errors import Misconfigured, NotFound
 from core.keys import report_key
-from core.ports import ReportRenderer, Storage, StoredObject
+from core.ports import Deliveries, ReportRenderer, Storage, StoredObject
 from core.reporting import ReportFormat, ReportStatus
 from db.engine import TenantSession, snapshot, tenant_session
 from db.models import Report
@@ -36,11 +37,13 @@ class GenerateReports:
         renderers: Mapping[ReportFormat, ReportRenderer],
         *,
         work_dir: Path,
+        deliveries: Deliveries | None = None,
     ) -> None:
         self.engine = engine
         self.storage = storage
         self.renderers = renderers
         self.work_dir = work_dir
+        self.deliveries = deliveries
 
     @activity.defn(name="generate_report")
     def generate_report(self, ref: ReportRef) -> ReportResult:
@@ -107,7 +110,9 @@ class GenerateReports:
             )
             after = {"rows": rows, "size_bytes": stored.size_bytes, "sha256": stored.sha256}
             note(session, ref, "report.completed", after)
+            events = report_completed(session, report, rows, stored.size_bytes)
             session.commit()
+        start(self.deliveries, events)
         return ReportResult(
             status=ReportStatus.COMPLETED, rows=rows, size_bytes=stored.size_bytes,
             attempt=activity.info().attempt,

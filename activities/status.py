@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import Engine
@@ -9,6 +10,7 @@ from sqlmodel import Session
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.events import file_completed, file_failed, start
 from activities.heartbeat import beating
 from core.contracts import (
     FailInput,
@@ -20,9 +22,10 @@ from core.contracts import (
     RowCounts,
     Stage,
 )
+from core.contracts_webhooks import DeliveryRef
 from core.errors import NotFound, Superseded
 from core.keys import quarantine_key, upload_key
-from core.ports import Storage
+from core.ports import Deliveries, Storage
 from db.engine import TenantSession, tenant_session
 from db.queries import audit, pipeline
 
@@ -32,9 +35,12 @@ PIPELINE = audit.Actor(user_id=None, kind="pipeline")
 class FileStatusKeeper:
     """Writes files.status; finish_file and fail_file are the only writers of a final one."""
 
-    def __init__(self, engine: Engine, storage: Storage) -> None:
+    def __init__(
+        self, engine: Engine, storage: Storage, deliveries: Deliveries | None = None
+    ) -> None:
         self.engine = engine
         self.storage = storage
+        self.deliveries = deliveries
 
     @activity.defn(name="record_progress")
     def record_progress(self, update: ProgressUpdate) -> None:
@@ -74,7 +80,9 @@ class FileStatusKeeper:
                 )
             pipeline.end_file(session, organization_id, file_id, counted, request.progress, None)
             note(session, request, "completed", "file complete", counted)
+            events = file_completed(session, request, file.project_id, counted)
             session.commit()
+        start(self.deliveries, events)
         return FinishResult(rows=counted, attempt=activity.info().attempt)
 
     @activity.defn(name="fail_file")
@@ -88,12 +96,14 @@ class FileStatusKeeper:
                 # Deleted while it was processed: the deletion has cascaded already.
                 return FinishResult(rows=RowCounts(), attempt=activity.info().attempt)
             counted = rejected_only(session, organization_id, file_id)
+            events: Sequence[DeliveryRef] = ()
             # Ended by an earlier attempt, whose answer was lost; and perhaps retried since.
             if file.status != FileStatus.FAILED and file.run == request.run:
                 if request.quarantine:
                     self.quarantine(session, organization_id, file_id)
-                end_failed(session, request, counted)
+                events = end_failed(session, request, counted)
                 session.commit()
+        start(self.deliveries, events)
         return FinishResult(rows=counted, attempt=activity.info().attempt)
 
     def quarantine(self, session: TenantSession, organization_id: UUID, file_id: UUID) -> None:
@@ -110,13 +120,18 @@ def rejected_only(session: Session, organization_id: UUID, file_id: UUID) -> Row
     return RowCounts(total=rejected, rejected=rejected)
 
 
-def end_failed(session: Session, request: FailInput, counted: RowCounts) -> None:
-    """End a file that the caller has locked, within the caller's transaction."""
+def end_failed(session: Session, request: FailInput, counted: RowCounts) -> Sequence[DeliveryRef]:
+    """End a file that the caller has locked, within the caller's transaction.
+
+    Returns whom to tell once it is committed; the sweep tells them otherwise.
+    """
     scope = (session, request.organization_id, request.file_id)
+    project_id = pipeline.get_file(*scope).project_id
     pipeline.delete_figures(*scope)
     pipeline.end_file(*scope, counted, request.progress, request.problem)
     problem = request.problem
     note(session, request, problem.code, problem.message, counted, problem.stage)
+    return file_failed(session, request, project_id, counted, problem)
 
 
 def note(

@@ -35,6 +35,7 @@ from api.routes import (
     reports,
     reviews,
     single_sign_on,
+    webhooks,
 )
 from api.services import Services, build
 from api.watching import Meters, Watch
@@ -122,6 +123,7 @@ def create_app(
         members,
         projects,
         audit,
+        webhooks,
         decisions,
         files,
         lifecycle,

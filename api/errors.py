@@ -103,6 +103,10 @@ CATALOG: Mapping[str, Kind] = {
     "too_many_recalculations": Kind(
         409, "Three recalculations are being worked on; await or cancel one of them first."
     ),
+    "too_many_webhooks": Kind(409, "You have ten webhooks; delete one first."),
+    "delivery_pending": Kind(
+        409, "The delivery has not ended; it is tried again by itself, see next_attempt_at."
+    ),
     "factor_of_library": Kind(
         409, "Factors of a release never change; unpin the release, or add one of your own."
     ),

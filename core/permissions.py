@@ -36,6 +36,7 @@ class Operation(StrEnum):
     MANAGE_API_KEYS = "manage_api_keys"
     MANAGE_ORGANIZATION = "manage_organization"
     MANAGE_SINGLE_SIGN_ON = "manage_single_sign_on"
+    MANAGE_WEBHOOKS = "manage_webhooks"
 
 
 EVERYBODY = frozenset(Role)
@@ -59,6 +60,7 @@ ALLOWED: Mapping[Operation, frozenset[Role]] = {
     Operation.MANAGE_API_KEYS: ADMINS,
     Operation.MANAGE_ORGANIZATION: ADMINS,
     Operation.MANAGE_SINGLE_SIGN_ON: ADMINS,
+    Operation.MANAGE_WEBHOOKS: ADMINS,
 }
 
 

@@ -21,6 +21,7 @@ from core.contracts import (
     ReviewRef,
     Stage,
 )
+from core.contracts_webhooks import DeliveryRef
 from core.matching.prompt import Request
 from core.reporting import ReportContent
 
@@ -255,8 +256,18 @@ class Pipeline(Protocol):
         Raises Unavailable.
         """
 
+    async def start_delivery(self, ref: DeliveryRef) -> str:
+        """Start the delivery of a webhook unless it runs; return its id. Raises Unavailable."""
+
     async def ready(self) -> bool:
         """Tell whether the workflow service answers."""
 
     async def close(self) -> None:
         """Let go of connections."""
+
+
+class Deliveries(Protocol):
+    """Starts what was just committed to the outbox of webhooks; a sweep finds what gets lost."""
+
+    def start(self, refs: Sequence[DeliveryRef]) -> None:
+        """Start deliveries, without waiting. Never raises."""

@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     api.add_argument("--port", type=int, default=8000)
     api.set_defaults(run=run_api)
     worker = commands.add_parser("worker", help="work on one task queue")
-    worker.add_argument("queue", choices=("pipeline", "ai-matching", "reports"))
+    worker.add_argument("queue", choices=("pipeline", "ai-matching", "reports", "webhooks"))
     worker.set_defaults(run=run_worker)
     migrate = commands.add_parser("migrate", help="bring the database to the newest schema")
     migrate.set_defaults(run=run_migrate)

@@ -159,6 +159,7 @@ class DevStack:
             report_slots=queues["reports"].slots or 2,
             drain_s=0,  # nobody spreads load here
             shutdown_timeout_s=10,
+            webhook_slots=queues["webhooks"].slots or 20,
             log_json=True,
         )
 

@@ -21,10 +21,12 @@ from temporalio.client import (
 from core.contracts_lifecycle import PURGE_WORKFLOW_ID, PurgeInput
 from workflows import options
 from workflows.purge_expired import PurgeExpired
+from workflows.sweep_deliveries import SweepDeliveries
 from workflows.sweep_uploads import SweepUploads
 
 SWEEP_ID = "sweep-uploads"
 PURGE_ID = PURGE_WORKFLOW_ID
+DELIVERIES_ID = "sweep-deliveries"
 SWEEP_EVERY = timedelta(minutes=1)
 
 
@@ -50,7 +52,14 @@ async def ensure_schedules(client: Client) -> None:
         static_summary="retention: purge what was deleted long ago or is too old",
     )
     await _ensure(client, SWEEP_ID, sweep, every_minute)
+    deliveries = ScheduleActionStartWorkflow(
+        SweepDeliveries.run,
+        id=DELIVERIES_ID,
+        task_queue=options.WEBHOOKS_QUEUE,
+        static_summary="start deliveries of webhooks that nobody works on",
+    )
     await _ensure(client, PURGE_ID, purge, nightly)
+    await _ensure(client, DELIVERIES_ID, deliveries, every_minute)
 
 
 async def _ensure(

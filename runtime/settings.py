@@ -99,6 +99,7 @@ class Settings(BaseSettings):
     )
     pipeline_slots: int = Field(default=8, ge=1, le=500, description="Activities a process")
     report_slots: int = Field(default=2, ge=1, le=100, description="Reports a process")
+    webhook_slots: int = Field(default=20, ge=1, le=500, description="Deliveries a process")
     ai_slots: int = Field(default=10, ge=1, le=1000, description="AI calls in flight, overall")
     embedder_threads: int = Field(default=2, ge=1, le=64)
 

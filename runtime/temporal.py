@@ -46,8 +46,10 @@ from core.contracts import (
     review_workflow_id,
     workflow_id,
 )
+from core.contracts_webhooks import DeliveryRef
 from core.errors import Unavailable
 from core.ports import PendingAttempt
+from runtime.deliveries import start_delivery
 from runtime.settings import Settings
 from workflows import options
 
@@ -367,6 +369,10 @@ class TemporalPipeline:
     async def cancel_recalculation(self, ref: RecalculationRef) -> None:
         """Ask the workflow of a preview to stop; none or a closed one is no error."""
         await self._cancel(recalculation_workflow_id(ref.recalculation_id))
+
+    async def start_delivery(self, ref: DeliveryRef) -> str:
+        """Start the workflow of a webhook's delivery; one that runs is joined."""
+        return await start_delivery(self.client, ref)
 
     async def ready(self) -> bool:
         """Tell whether Temporal answers."""

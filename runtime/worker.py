@@ -27,6 +27,7 @@ from temporalio.worker import (
 from activities.failures import sanitized
 from runtime import backlog, temporal
 from runtime import logging as logs
+from runtime.deliveries import DeliveryStarter
 from runtime.settings import DatabaseRole, Settings
 from runtime.slots import DeploymentSlots
 from runtime.telemetry import Tracing, make_tracing, temporal_runtime
@@ -34,10 +35,12 @@ from runtime.watching import WatchActivities
 from runtime.wiring import make_role_engine, make_scanner, make_storage
 from workflows import options
 from workflows.apply_review import ApplyReview
+from workflows.deliver_webhook import DeliverWebhook
 from workflows.generate_report import GenerateReport
 from workflows.process_file import ProcessFile
 from workflows.purge_expired import PurgeExpired
 from workflows.recalculate import CommitRecalculation, PreviewRecalculation
+from workflows.sweep_deliveries import SweepDeliveries
 from workflows.sweep_uploads import SweepUploads
 
 log = logging.getLogger(__name__)
@@ -52,6 +55,7 @@ GRACE = {
     options.PIPELINE_QUEUE: timedelta(seconds=30),
     options.MATCHING_QUEUE: timedelta(minutes=11),
     options.REPORTS_QUEUE: timedelta(seconds=30),
+    options.WEBHOOKS_QUEUE: timedelta(seconds=30),
 }
 
 
@@ -87,7 +91,9 @@ def activities_of(
     if queue == options.MATCHING_QUEUE:
         return _matching_activities(settings)
     if queue == options.REPORTS_QUEUE:
-        return _report_activities(settings)
+        return _report_activities(settings, client)
+    if queue == options.WEBHOOKS_QUEUE:
+        return _webhook_activities(settings, client)
     raise ValueError(f"no such task queue: {queue}")
 
 
@@ -119,7 +125,7 @@ def _pipeline_activities(
     platform = make_role_engine(settings, DatabaseRole.PLATFORM, "tonnage-sweep", pool_size=2)
     storage = make_storage(settings)
     work_dir = settings.work_dir
-    status = FileStatusKeeper(engine, storage)
+    status = FileStatusKeeper(engine, storage, DeliveryStarter(client))
     validate = ValidatePart(engine, storage)
     pipeline = temporal.TemporalPipeline(client, match_batch_size=settings.activities_a_batch)
     sweep = SweepOrphans(platform, pipeline)
@@ -191,7 +197,7 @@ def _matching_activities(
 
 
 def _report_activities(
-    settings: Settings,
+    settings: Settings, client: Client
 ) -> tuple[Sequence[Callable[..., Any]], Callable[[], None]]:
     from activities.report import GenerateReports
     from core.reporting import ReportFormat
@@ -205,8 +211,32 @@ def _report_activities(
         make_storage(settings),
         {ReportFormat.CSV: CsvRenderer()},
         work_dir=settings.work_dir,
+        deliveries=DeliveryStarter(client),
     )
     return (reports.generate_report, reports.fail_report), engine.dispose
+
+
+def _webhook_activities(
+    settings: Settings, client: Client
+) -> tuple[Sequence[Callable[..., Any]], Callable[[], None]]:
+    from activities.deliver_webhook import DeliverWebhooks
+    from activities.sweep_deliveries import SweepDeliveries as StartDeliveries
+    from core.egress import EgressPolicy
+    from runtime.adapters.webhook_sender import HttpWebhookSender
+    from runtime.vault import make_vault
+
+    engine = make_role_engine(settings, DatabaseRole.WORKER, "tonnage-webhooks")
+    platform = make_role_engine(settings, DatabaseRole.PLATFORM, "tonnage-outbox", pool_size=1)
+    policy = EgressPolicy(allow_private=settings.egress_allow_private)
+    deliver = DeliverWebhooks(engine, make_vault(settings), HttpWebhookSender(policy))
+    pipeline = temporal.TemporalPipeline(client, match_batch_size=settings.activities_a_batch)
+    sweep = StartDeliveries(platform, pipeline)
+
+    def close() -> None:
+        engine.dispose()
+        platform.dispose()
+
+    return (deliver.deliver_webhook, deliver.fail_delivery, sweep.start_deliveries), close
 
 
 # A workflow's tasks are worked on where its activities are.
@@ -220,6 +250,7 @@ WORKFLOWS: dict[str, Sequence[type]] = {
         PurgeExpired,
     ),
     options.REPORTS_QUEUE: (GenerateReport,),
+    options.WEBHOOKS_QUEUE: (DeliverWebhook, SweepDeliveries),
 }
 
 
@@ -229,7 +260,10 @@ def make_worker(
     """Build the worker of `queue`; return it and what closes its collaborators."""
     activities, close = activities_of(queue, settings, client)
     slots: FixedSizeSlotSupplier | DeploymentSlots = FixedSizeSlotSupplier(
-        settings.pipeline_slots if queue == options.PIPELINE_QUEUE else settings.report_slots
+        {
+            options.PIPELINE_QUEUE: settings.pipeline_slots,
+            options.WEBHOOKS_QUEUE: settings.webhook_slots,
+        }.get(queue, settings.report_slots)
     )
     deployment_slots: DeploymentSlots | None = None
     if queue == options.MATCHING_QUEUE:

@@ -17,6 +17,7 @@ from core.contracts import (
     report_workflow_id,
     workflow_id,
 )
+from core.contracts_webhooks import DeliveryRef, delivery_workflow_id
 from core.errors import Unavailable
 from core.ports import PendingAttempt
 
@@ -39,6 +40,7 @@ class FakePipeline:
     previews: list[RecalculationRef] = field(default_factory=list)
     commits: list[RecalculationRef] = field(default_factory=list)
     stopped: list[RecalculationRef] = field(default_factory=list)
+    deliveries: list[DeliveryRef] = field(default_factory=list)
     closed: bool = False
 
     async def start_file(
@@ -101,6 +103,12 @@ class FakePipeline:
         if self.away:
             raise Unavailable
         self.stopped.append(ref)
+
+    async def start_delivery(self, ref: DeliveryRef) -> str:
+        if self.away:
+            raise Unavailable
+        self.deliveries.append(ref)
+        return delivery_workflow_id(ref)
 
     async def ready(self) -> bool:
         return not self.away

@@ -22,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
 PIPELINE_QUEUE = "pipeline"
 MATCHING_QUEUE = "ai-matching"
 REPORTS_QUEUE = "reports"
+WEBHOOKS_QUEUE = "webhooks"
 
 ORGANIZATION_ID = SearchAttributeKey.for_keyword("OrganizationId")
 FILE_ID = SearchAttributeKey.for_keyword("FileId")
@@ -57,6 +58,14 @@ MATCH_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=5),
     backoff_coefficient=2,
     maximum_interval=timedelta(minutes=5),
+    non_retryable_error_types=NEVER_RETRY,
+)
+
+# Of our own trouble (a database that is away); each answer of an endpoint sets its own delay.
+WEBHOOK_RETRY = RetryPolicy(
+    initial_interval=timedelta(seconds=5),
+    backoff_coefficient=2,
+    maximum_interval=timedelta(minutes=10),
     non_retryable_error_types=NEVER_RETRY,
 )
 
@@ -176,6 +185,31 @@ FAIL_REPORT = ActivityKind(
     schedule_to_close=timedelta(hours=4),
     retry=QUICK_RETRY,
 )
+# An endpoint has 15 s. The attempts take about a day, and nearly two when it asks for more time.
+DELIVER_WEBHOOK = ActivityKind(
+    name="deliver_webhook",
+    queue=WEBHOOKS_QUEUE,
+    start_to_close=timedelta(seconds=45),
+    heartbeat=None,
+    schedule_to_close=timedelta(days=5),
+    retry=WEBHOOK_RETRY,
+)
+FAIL_DELIVERY = ActivityKind(
+    name="fail_delivery",
+    queue=WEBHOOKS_QUEUE,
+    start_to_close=timedelta(seconds=45),
+    heartbeat=None,
+    schedule_to_close=timedelta(days=1),
+    retry=QUICK_RETRY,
+)
+START_DELIVERIES = ActivityKind(
+    name="start_deliveries",
+    queue=WEBHOOKS_QUEUE,
+    start_to_close=timedelta(minutes=30),
+    heartbeat=timedelta(seconds=15),
+    schedule_to_close=timedelta(hours=4),
+    retry=QUICK_RETRY,
+)
 
 ALL_ACTIVITIES: Sequence[ActivityKind] = (
     SCAN_FILE,
@@ -204,6 +238,9 @@ ALL_ACTIVITIES: Sequence[ActivityKind] = (
     COMMIT_FILES,
     FINISH_COMMIT,
     FAIL_RECALCULATION,
+    DELIVER_WEBHOOK,
+    FAIL_DELIVERY,
+    START_DELIVERIES,
 )
 
 

@@ -10,6 +10,7 @@ from api.schemas.examples_factors import BY_SCHEMA as FACTORS
 from api.schemas.examples_lifecycle import LIFECYCLE
 from api.schemas.examples_recalculations import BY_SCHEMA as RECALCULATIONS
 from api.schemas.examples_single_sign_on import BY_SCHEMA as SINGLE_SIGN_ON
+from api.schemas.examples_webhooks import WEBHOOKS
 
 ORGANIZATION = "019b8a53-7a10-7c44-9d1c-0c1f4c0d2b11"
 USER = "019b8a53-7a11-7b7e-8a55-52f2b7f6a001"
@@ -371,4 +372,5 @@ BY_SCHEMA: dict[str, dict[str, Any]] = {
     **RECALCULATIONS,
     **LIFECYCLE,
     **SINGLE_SIGN_ON,
+    **WEBHOOKS,
 }

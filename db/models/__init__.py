@@ -35,6 +35,13 @@ from db.models.tenancy import (
     UserOrganizationRole,
     UserSession,
 )
+from db.models.webhooks import (
+    Webhook,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEvent,
+    WebhookSecret,
+)
 
 __all__ = [
     "AuditEvent",
@@ -74,4 +81,9 @@ __all__ = [
     "User",
     "UserOrganizationRole",
     "UserSession",
+    "Webhook",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEvent",
+    "WebhookSecret",
 ]

@@ -296,3 +296,13 @@ def count_reviews(
         )
         or 0
     )
+
+
+def count_open(session: Session, organization_id: UUID, file_id: UUID) -> int:
+    """Count the open reviews of a file."""
+    query = select(func.count()).where(
+        REVIEW.organization_id == organization_id,
+        REVIEW.file_id == file_id,
+        REVIEW.status == "open",
+    )
+    return session.scalar(query) or 0

@@ -122,6 +122,7 @@ def test_the_table_of_roles_is_the_contracts() -> None:
             Operation.MANAGE_API_KEYS,
             Operation.MANAGE_ORGANIZATION,
             Operation.MANAGE_SINGLE_SIGN_ON,
+            Operation.MANAGE_WEBHOOKS,
         },
     }
     so_far: set[Operation] = set()

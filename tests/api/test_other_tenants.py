@@ -8,7 +8,16 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from db.models import Recalculation, RememberedDecision, SsoConnection
+from db.models import (
+    Recalculation,
+    RememberedDecision,
+    SsoConnection,
+    Webhook,
+    WebhookDelivery,
+    WebhookEvent,
+)
+
+DELIVERIES = "/v1/organizations/{organization_id}/webhooks/{webhook_id}/deliveries"
 
 # (method, path) → whose id stands last in it. Organizations in paths are the caller's own unless
 # nothing else has an id.
@@ -54,6 +63,15 @@ OPERATIONS = {
     ("get", "/v1/organizations/{organization_id}/projects/{project_id}"): "project",
     ("patch", "/v1/organizations/{organization_id}/projects/{project_id}"): "project",
     ("delete", "/v1/organizations/{organization_id}/projects/{project_id}"): "project",
+    ("get", "/v1/organizations/{organization_id}/webhooks"): "organization",
+    ("post", "/v1/organizations/{organization_id}/webhooks"): "organization",
+    ("get", "/v1/organizations/{organization_id}/webhooks/{webhook_id}"): "webhook",
+    ("patch", "/v1/organizations/{organization_id}/webhooks/{webhook_id}"): "webhook",
+    ("delete", "/v1/organizations/{organization_id}/webhooks/{webhook_id}"): "webhook",
+    ("post", "/v1/organizations/{organization_id}/webhooks/{webhook_id}/rotate-secret"): "webhook",
+    ("post", "/v1/organizations/{organization_id}/webhooks/{webhook_id}/test"): "webhook",
+    ("get", "/v1/organizations/{organization_id}/webhooks/{webhook_id}/deliveries"): "webhook",
+    ("post", DELIVERIES + "/{delivery_id}/resend"): "delivery",
 }
 BODIES = {
     "/v1/organizations/{organization_id}/projects": {"name": "Theirs"},
@@ -68,6 +86,11 @@ BODIES = {
         "allowed_domains": ["x.example"],
     },
     "/v1/emissions/reviews/{review_id}": {"action": "reject"},
+    "/v1/organizations/{organization_id}/webhooks": {
+        "url": "https://hooks.example.org/",
+        "events": ["file.completed"],
+    },
+    "/v1/organizations/{organization_id}/webhooks/{webhook_id}": {"description": "Taken"},
 }
 
 
@@ -93,7 +116,21 @@ def theirs(world, beta) -> dict[str, UUID]:
         SsoConnection, organization_id=beta.id, issuer="https://id.x.example", client_id="c",
         client_secret=b"sealed", allowed_domains=["x.example"],
     )  # fmt: skip
+    webhook = world.add(
+        Webhook, organization_id=beta.id, created_by=world.user_id(beta.email),
+        url="https://hooks.example.org/", events=["file.completed"],
+    )  # fmt: skip
+    event = world.add(WebhookEvent, organization_id=beta.id, type="file.completed", payload="{}")
     return {
+        "webhook": webhook,
+        "delivery": world.add(
+            WebhookDelivery,
+            organization_id=beta.id,
+            webhook_id=webhook,
+            event_id=event,
+            event_type="file.completed",
+            status="delivered",
+        ),
         "organization": beta.id,
         "user": world.user_id(beta.email),
         "unconnected": world.organization("Gamma"),

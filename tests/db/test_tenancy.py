@@ -89,6 +89,16 @@ ROWS: dict[str, str] = {
     "emission_texts": """(organization_id, id, file_id, biogenic, activity_name, search_language,
         figures, kg, upstream_kg, outside_kg)
         VALUES (:organization, :row, :file, false, 'a', 'english', 1, 1, 0, 0)""",
+    "webhooks": """(organization_id, id, created_by, url, events)
+        VALUES (:organization, :row, :user, 'https://x.example/', '{file.completed}')""",
+    "webhook_secrets": """(organization_id, id, webhook_id, sealed)
+        VALUES (:organization, :row, :webhook, '\\x00')""",
+    "webhook_events": """(organization_id, id, type, payload)
+        VALUES (:organization, :row, 'file.completed', '{}')""",
+    "webhook_deliveries": """(organization_id, id, webhook_id, event_id, event_type)
+        VALUES (:organization, :row, :webhook, :webhook_event, 'file.completed')""",
+    "webhook_attempts": """(organization_id, delivery_id, number, duration_ms)
+        VALUES (:organization, :delivery, :number, 1)""",
     "audit_events": """(organization_id, id, action, object_type, object_id)
         VALUES (:organization, :row, 'a', 'file', :row)""",
     "audit_heads": "(organization_id, sequence, hash) VALUES (:organization, 0, sha256(''))",
@@ -122,6 +132,9 @@ def tenants(admin_engine: Engine) -> Iterator[dict[str, Tenant]]:
                 "recalculation",
                 "model_call",
                 "sso_connection",
+                "webhook",
+                "webhook_event",
+                "delivery",
             )
             ids = {key: uuid7() for key in named}
             tenant = made[name] = Tenant(ids)
@@ -133,6 +146,8 @@ def tenants(admin_engine: Engine) -> Iterator[dict[str, Tenant]]:
                 row = tenant.row()
                 if table in ids or table.removesuffix("s") in ids:
                     row["row"] = ids[table.removesuffix("s")]
+                if table == "webhook_deliveries":
+                    row["row"] = ids["delivery"]
                 connection.execute(text(f"INSERT INTO {table} {values}"), row)
     yield made
     with admin_engine.begin() as connection:

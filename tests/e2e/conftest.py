@@ -22,7 +22,7 @@ from runtime import seed
 from runtime.settings import DatabaseRole, Settings
 from runtime.temporal import TemporalPipeline
 from runtime.wiring import make_storage
-from runtime.worker import make_worker
+from runtime.worker import WORKFLOWS, make_worker
 from tests.conftest import SECRET, engine_for, make_database, temporal_server
 from workflows import options
 
@@ -107,6 +107,7 @@ def deployment_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         storage_url=f"file://{root / 'objects'}",
         work_dir=CACHE,
         match_batch_size=20,
+        egress_allow_private=True,  # the receivers of the tests listen here
         argon2_memory_kib=64,
         argon2_time_cost=1,
     )
@@ -136,7 +137,7 @@ async def running(
     async with AsyncExitStack() as stack:
         stack.callback(app.state.services.app_engine.dispose)
         stack.callback(app.state.services.auth_engine.dispose)
-        for queue in (options.PIPELINE_QUEUE, options.MATCHING_QUEUE, options.REPORTS_QUEUE):
+        for queue in WORKFLOWS.keys() | {options.MATCHING_QUEUE}:
             worker, close = make_worker(queue, temporal.client, settings)
             stack.callback(close)
             await stack.enter_async_context(worker)
