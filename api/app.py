@@ -30,6 +30,7 @@ from api.routes import (
     members,
     metrics,
     organizations,
+    passwords,
     projects,
     recalculations,
     reports,
@@ -119,6 +120,7 @@ def create_app(
     idempotency.install(app)
     for module in (
         auth,
+        passwords,
         organizations,
         members,
         projects,

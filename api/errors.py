@@ -68,6 +68,7 @@ CATALOG: Mapping[str, Kind] = {
     "sso_not_a_member": Kind(
         403, "Your account is not, or no longer, a member here; ask your administrator to add you."
     ),
+    "invalid_one_time_token": Kind(401, "The token is unknown, used, replaced or expired."),
     "permission_denied": Kind(403, "Your role or permissions here do not allow it."),
     "not_found": Kind(404, "There is no such thing for you."),
     "method_not_allowed": Kind(405, "This address does not take that method; see Allow."),

@@ -53,9 +53,7 @@ async def log_in(services: Services, attempt: Attempt) -> Tokens:
 
     The way is the same for an unknown address: count, hash, refuse.
     """
-    if services.hashing.statistics().tasks_waiting >= MAX_WAITING_LOGINS:
-        raise ApiError("busy")
-    account = await anyio.to_thread.run_sync(_admit, services, attempt)
+    account = await admit(services, attempt)
     stored = account.password_hash if account else None
     right = await anyio.to_thread.run_sync(
         services.passwords.verify, stored, attempt.password, limiter=services.hashing
@@ -70,6 +68,18 @@ async def log_in(services: Services, attempt: Attempt) -> Tokens:
     return await anyio.to_thread.run_sync(_begin, services, attempt, account, new_hash)
 
 
+async def admit(services: Services, attempt: Attempt) -> queries.Account | None:
+    """Count an attempt at a password; return the account. Raises 429, or 503 in a burst."""
+    require_capacity(services)
+    return await anyio.to_thread.run_sync(_admit, services, attempt)
+
+
+def require_capacity(services: Services) -> None:
+    """Raise 503 while too many wait for a hash."""
+    if services.hashing.statistics().tasks_waiting >= MAX_WAITING_LOGINS:
+        raise ApiError("busy")
+
+
 def _admit(services: Services, attempt: Attempt) -> queries.Account | None:
     """Count the attempt before anything else, then look the account up."""
     now = dt.datetime.now(dt.UTC)
@@ -80,10 +90,20 @@ def _admit(services: Services, attempt: Attempt) -> queries.Account | None:
         ]
         account = queries.find_account(session, attempt.email)
         session.commit()
-    wait = max((wait for wait in waits if wait is not None), default=None)
-    if wait is not None:
-        raise ApiError("too_many_attempts", headers={"Retry-After": str(int(wait) + 1)})
+    refuse_while_waiting(max((wait for wait in waits if wait is not None), default=None))
     return account
+
+
+def refuse_while_waiting(wait_s: float | None) -> None:
+    """Raise 429 for an attempt that came too early."""
+    if wait_s is not None:
+        raise ApiError("too_many_attempts", headers={"Retry-After": str(int(wait_s) + 1)})
+
+
+def forgive(session: Session, attempt: Attempt) -> None:
+    """Forget the failures of an account: whoever attempts has just proved the password."""
+    queries.forgive_account(session, attempt.account_subject)
+    queries.give_back_attempt(session, attempt.address_subject)
 
 
 def _begin(
@@ -93,8 +113,10 @@ def _begin(
     now = dt.datetime.now(dt.UTC)
     refresh = services.refresh_tokens.first()
     with Session(services.auth_engine) as session:
-        queries.forgive_account(session, attempt.account_subject)
-        queries.give_back_attempt(session, attempt.address_subject)
+        forgive(session, attempt)
+        # the password may have been changed since it was verified: then this login came too late
+        if not queries.password_is_still(session, account):
+            raise ApiError("invalid_credentials")
         if new_hash is not None:
             queries.set_password_hash(session, account.user_id, new_hash)
         fingerprint = services.refresh_tokens.fingerprint(refresh)

@@ -10,12 +10,12 @@ from api import etags
 from api.deps import Member
 from api.errors import ApiError, Fault
 from api.schemas.members import Membership, NewMember, Permissions
-from api.security import OneTimeTokens
 from core.permissions import Operation, Role, may, reach_of
 from db.engine import TenantSession
 from db.queries import audit
 from db.queries import members as queries
 from db.queries.members import Invited, MemberFilter, NewPerson
+from runtime.one_time_tokens import fingerprint, new_token
 
 INVITATION_LIFETIME = dt.timedelta(hours=72)
 MOST_MEMBERS = 1000
@@ -51,10 +51,10 @@ def add(
     """
     begin(session, who)
     permissions = checked(session, who.organization_id, body.permissions or Permissions())
-    token = OneTimeTokens.new()
+    token = new_token()
     expires_at = dt.datetime.now(dt.UTC) + INVITATION_LIFETIME
     person = NewPerson(body.email, body.first_name, body.last_name)
-    user_id, outcome = queries.invite(session, person, OneTimeTokens.fingerprint(token), expires_at)
+    user_id, outcome = queries.invite(session, person, fingerprint(token), expires_at)
     if outcome is Invited.DELETED:
         raise ApiError("conflict")
     found = queries.find_member(session, who.organization_id, user_id, former=True)

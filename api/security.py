@@ -119,19 +119,5 @@ class RefreshTokens:
         return hashlib.sha256(token.encode()).digest()
 
 
-class OneTimeTokens:
-    """Tokens that set a password once; the database only holds their hashes."""
-
-    @staticmethod
-    def new() -> str:
-        """Return a new random token of 256 bits."""
-        return secrets.token_urlsafe(32)
-
-    @staticmethod
-    def fingerprint(token: str) -> bytes:
-        """Return what is stored of a token."""
-        return hashlib.sha256(token.encode()).digest()
-
-
 def _url_text(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from core.errors import TonnageError
-from runtime import audit_cli, factors_cli, retention_cli
+from runtime import audit_cli, factors_cli, retention_cli, users_cli
 from runtime.settings import told
 
 
@@ -56,6 +56,8 @@ def parser() -> argparse.ArgumentParser:
     audit_cli.add_commands(trail)
     retention = commands.add_parser("retention", help="purge what is too old, or say what would go")
     retention_cli.add_commands(retention)
+    users = commands.add_parser("users", help="let a person in who lost the password")
+    users_cli.add_commands(users)
     replay = commands.add_parser("replay", help="run the workflow code over recorded histories")
     replay.add_argument("history", type=Path, nargs="+", help="JSON of `temporal workflow show`")
     replay.set_defaults(run=run_replay)

@@ -52,4 +52,20 @@ BY_SCHEMA: dict[str, dict[str, Any]] = {
     "ProjectDeleted": {"deleted": True, "project_id": PROJECT},
     "NewProject": {"name": "Fleet", "description": "Vans and company cars"},
     "ProjectPatch": {"name": "Fleet 2026"},
+    "PasswordChange": {
+        "old_password": "a pass phrase of several words",
+        "new_password": "neon giraffe paints quietly",
+    },
+    "SessionList": {
+        "sessions": [
+            {
+                "id": "019b8a53-9c10-7c44-9d1c-0c1f4c0d2b55",
+                "current": True,
+                "created_at": AT,
+                "last_used_at": AT,
+                "expires_at": "2026-11-29T13:05:00Z",
+            }
+        ],
+        "pagination": PAGINATION,
+    },
 }

@@ -84,6 +84,17 @@ def find_account(session: Session, email: str) -> Account | None:
     return None if row is None else Account(row.id, row.password_hash)
 
 
+def password_is_still(session: Session, account: Account) -> bool:
+    """Tell whether the hash is the one that was verified; it stays so in this transaction.
+
+    Whoever changes it waits, and then ends the session that is begun here with the others.
+    """
+    query = select(USER.id).where(
+        USER.id == account.user_id, USER.password_hash == account.password_hash
+    )
+    return session.scalar(query.with_for_update(read=True)) is not None
+
+
 def set_password_hash(session: Session, user_id: UUID, password_hash: str) -> None:
     """Store a new hash of the same password."""
     session.execute(update(USER).where(USER.id == user_id).values(password_hash=password_hash))

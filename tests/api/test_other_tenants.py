@@ -72,6 +72,7 @@ OPERATIONS = {
     ("post", "/v1/organizations/{organization_id}/webhooks/{webhook_id}/test"): "webhook",
     ("get", "/v1/organizations/{organization_id}/webhooks/{webhook_id}/deliveries"): "webhook",
     ("post", DELIVERIES + "/{delivery_id}/resend"): "delivery",
+    ("delete", "/v1/auth/sessions/{session_id}"): "session",
 }
 BODIES = {
     "/v1/organizations/{organization_id}/projects": {"name": "Theirs"},
@@ -134,6 +135,9 @@ def theirs(world, beta) -> dict[str, UUID]:
         "organization": beta.id,
         "user": world.user_id(beta.email),
         "unconnected": world.organization("Gamma"),
+        "session": UUID(
+            world.client.get("/v1/auth/sessions", headers=beta.headers).json()["sessions"][0]["id"]
+        ),
         "factor": world.factor(beta.id),
         "remembered": remembered,
         "project": project,

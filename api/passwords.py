@@ -1,0 +1,112 @@
+"""Setting a password: with the old one, or with a one-time token."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+
+import anyio.to_thread
+from sqlmodel import Session
+
+from api import logins
+from api.errors import ApiError, Fault
+from api.services import Services
+from core.password_policy import SENTENCES, weakness_of
+from db.queries import auth
+from db.queries import credentials as queries
+from db.queries.auth import Principal
+from runtime.one_time_tokens import fingerprint
+
+log = logging.getLogger("tonnage.security")
+
+
+async def change(services: Services, who: Principal, old: str, new: str, address: str) -> None:
+    """Replace a password; every other session of the person ends. Raises 409, 422, 429, 503.
+
+    Guesses at the old password count as failed logins do.
+    """
+    attempt = logins.Attempt(who.email, old, address)
+    account = await logins.admit(services, attempt)
+    stored = account.password_hash if account else None
+    right = await anyio.to_thread.run_sync(
+        services.passwords.verify, stored, old, limiter=services.hashing
+    )
+    if account is None or not right:
+        raise _fault("old_password", "password_wrong", "is not your present password")
+    known = await anyio.to_thread.run_sync(_forgiven, services, who, attempt)
+    _require_strength(new, known)
+    new_hash = await anyio.to_thread.run_sync(
+        services.passwords.hash, new, limiter=services.hashing
+    )
+
+    def store() -> None:
+        with Session(services.auth_engine) as session:
+            if not queries.set_password(
+                session, who.user_id, new_hash, instead_of=account.password_hash
+            ):
+                raise ApiError("conflict")  # set in another way meanwhile
+            queries.end_sessions(session, who.user_id, "password_changed", keep=who.session_id)
+            session.commit()
+
+    await anyio.to_thread.run_sync(store)
+    log.info("user %s changed the password", who.user_id)
+
+
+async def set_with_token(services: Services, token: str, new: str, address: str) -> None:
+    """Set a password with a one-time token; every session ends. Raises 401, 422, 429, 503.
+
+    A password that is refused does not use the token up.
+    """
+    logins.require_capacity(services)
+    digest = fingerprint(token)
+    owner = await anyio.to_thread.run_sync(_owner, services, digest, address)
+    _require_strength(new, owner.known)
+    new_hash = await anyio.to_thread.run_sync(
+        services.passwords.hash, new, limiter=services.hashing
+    )
+
+    def store() -> None:
+        with Session(services.auth_engine) as session:
+            user_id = queries.use_token(session, digest)
+            if user_id is None or not queries.set_password(session, user_id, new_hash):
+                raise ApiError("invalid_one_time_token")
+            queries.end_sessions(session, user_id, "password_set")
+            session.commit()
+
+    await anyio.to_thread.run_sync(store)
+    log.info("user %s set the password with a one-time token", owner.user_id)
+
+
+def _owner(services: Services, digest: bytes, address: str) -> queries.Owner:
+    """Count the attempt against the address, then look the token up."""
+    now = dt.datetime.now(dt.UTC)
+    subject = logins.Attempt("", "", address).address_subject
+    with Session(services.auth_engine) as session:
+        wait = auth.count_attempt(session, subject, logins.FREE_FAILURES_ADDRESS, now)
+        owner = queries.owner_of_token(session, digest) if wait is None else None
+        if owner is not None:
+            auth.give_back_attempt(session, subject)
+        session.commit()
+    logins.refuse_while_waiting(wait)
+    if owner is None:
+        raise ApiError("invalid_one_time_token")
+    return owner
+
+
+def _forgiven(services: Services, who: Principal, attempt: logins.Attempt) -> tuple[str, ...]:
+    """Take the attempt off the count; return what others know of the person."""
+    with Session(services.auth_engine) as session:
+        logins.forgive(session, attempt)
+        session.commit()
+        owner = queries.owner(session, who.user_id)
+    return owner.known if owner else ()
+
+
+def _require_strength(password: str, known: tuple[str, ...]) -> None:
+    weakness = weakness_of(password, known)
+    if weakness is not None:
+        raise _fault("new_password", weakness.value, SENTENCES[weakness])
+
+
+def _fault(field: str, code: str, detail: str) -> ApiError:
+    return ApiError("validation_failed", faults=[Fault(f"#/{field}", code, detail)])

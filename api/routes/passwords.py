@@ -1,0 +1,86 @@
+"""/v1/auth/password and /v1/auth/sessions: what people do with their own account."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.security import HTTPAuthorizationCredentials
+from sqlmodel import Session
+from starlette.concurrency import run_in_threadpool
+
+from api import passwords
+from api.deps import PagingDep, PrincipalDep, ServicesDep, bearer, principal
+from api.errors import ApiError
+from api.openapi import SIGNED_IN, WITH_BODY, documented
+from api.pagination import Binding, next_cursor
+from api.schemas.common import pagination
+from api.schemas.passwords import PasswordChange, SessionItem, SessionList
+from db.queries import credentials as queries
+
+router = APIRouter(prefix="/v1/auth", tags=["auth"])
+
+
+@router.post(
+    "/password", status_code=204,
+    **documented(
+        "conflict", "invalid_one_time_token", "too_many_attempts", *SIGNED_IN, *WITH_BODY
+    ),
+)  # fmt: skip
+async def set_password(
+    body: PasswordChange,
+    request: Request,
+    services: ServicesDep,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+) -> None:
+    """Set a password: with access token and old password, or with a one-time token alone.
+
+    A change ends all other sessions of the person, a one-time token all of them; then log in.
+    """
+    address = request.client.host if request.client else "unknown"
+    if body.token is not None:
+        await passwords.set_with_token(services, body.token, body.new_password, address)
+        return
+    who = await run_in_threadpool(principal, services, credentials)
+    old = body.old_password or ""
+    await passwords.change(services, who, old, body.new_password, address)
+
+
+@router.get("/sessions", **documented("cursor_invalid", *SIGNED_IN))
+def list_sessions(
+    who: PrincipalDep,
+    services: ServicesDep,
+    paging: PagingDep,
+    request: Request,
+    response: Response,
+) -> SessionList:
+    """List the user's own logins that are alive, newest first."""
+    binding = Binding("sessions", who.user_id, None)
+    asked = paging.request(services.cursors, queries.BY_LOGIN, binding)
+    with Session(services.auth_engine) as session:
+        page = queries.list_sessions(session, who.user_id, asked)
+        total = queries.count_sessions(session, who.user_id) if paging.wants_total else None
+    cursor = next_cursor(page, services.cursors, asked, binding, request, response)
+    return SessionList(
+        sessions=[
+            SessionItem(
+                id=row.id,
+                current=row.id == who.session_id,
+                created_at=row.created_at,
+                last_used_at=row.last_used_at,
+                expires_at=row.expires_at,
+            )
+            for row in page.rows
+        ],
+        pagination=pagination(paging.limit, cursor, total),
+    )
+
+
+@router.delete("/sessions/{session_id}", status_code=204, **documented("not_found", *SIGNED_IN))
+def end_session(session_id: UUID, who: PrincipalDep, services: ServicesDep) -> None:
+    """End one of the user's own logins; its tokens stop working at once."""
+    with Session(services.auth_engine) as session:
+        if not queries.end_own_session(session, who.user_id, session_id):
+            raise ApiError("not_found")
+        session.commit()
