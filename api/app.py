@@ -18,6 +18,7 @@ from api.etags import Conditional
 from api.json_bodies import StrictJson
 from api.middleware import BodyLimit, RequestContext
 from api.routes import (
+    api_keys,
     audit,
     auth,
     decisions,
@@ -126,6 +127,7 @@ def create_app(
         projects,
         audit,
         webhooks,
+        api_keys,
         decisions,
         files,
         lifecycle,

@@ -11,7 +11,7 @@ from fastapi import Depends, Header, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlmodel import Session
 
-from api import idempotency, limits, parameters
+from api import idempotency, key_access, limits, parameters
 from api.errors import ApiError
 from api.pagination import Paging, paging
 from api.services import Services, services_of
@@ -30,7 +30,8 @@ PagingDep = Annotated[Paging, Depends(paging)]
 bearer = HTTPBearer(
     bearerFormat="JWT",
     scheme_name="accessToken",
-    description="The `access_token` of POST /v1/auth/login; it lives for an hour.",
+    description="The `access_token` of POST /v1/auth/login; it lives for an hour. "
+    "Or an API key, for what belongs to an organization.",
     auto_error=False,
 )
 
@@ -49,11 +50,18 @@ class Member:
     @property
     def actor(self) -> Actor:
         """The person as the audit trail names them."""
-        return Actor(self.principal.user_id, "user", self.request_id)
+        key_id = self.principal.key_id
+        kind = "user" if key_id is None else f"api_key:{key_id}"
+        return Actor(self.principal.user_id, kind, self.request_id)
 
 
 def authenticate(services: Services, token: str) -> Principal:
-    """Return who a token belongs to, as of now. Raises 401."""
+    """Return who an access token or API key belongs to, as of now. Raises 401."""
+    if key_access.looks_like_key(token):
+        machine = key_access.principal_of(services, token)
+        if machine is None:
+            raise ApiError("unauthenticated", headers=INVALID_TOKEN)
+        return machine
     try:
         claims = services.access_tokens.read(token)
     except Unauthenticated as error:
@@ -65,17 +73,27 @@ def authenticate(services: Services, token: str) -> Principal:
     return principal
 
 
-def principal(
+def caller(
     request: Request,
     services: ServicesDep,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
 ) -> Principal:
-    """Require a valid access token whose session is alive."""
+    """Require a valid access token whose session is alive, or an API key that works."""
     if credentials is None:
         raise ApiError("unauthenticated")
     who = authenticate(services, credentials.credentials)
     limits.charge(request, services.limiter, "user", who.user_id)
     parameters.check(request)
+    return who
+
+
+CallerDep = Annotated[Principal, Depends(caller)]
+
+
+def principal(who: CallerDep) -> Principal:
+    """Require a person: an account is not a machine's business."""
+    if who.key_id is not None:
+        raise ApiError("unauthenticated", headers=INVALID_TOKEN)
     return who
 
 
@@ -108,7 +126,7 @@ def choose_membership(who: Principal, wanted: str | None) -> Membership:
     raise ApiError("not_found")
 
 
-def member(request: Request, who: PrincipalDep, organization: OrganizationHeader = None) -> Member:
+def member(request: Request, who: CallerDep, organization: OrganizationHeader = None) -> Member:
     """Require a membership."""
     chosen = choose_membership(who, organization)
     logs.note(organization_id=chosen.organization_id, user_id=who.user_id)
@@ -145,7 +163,7 @@ def requires(operation: Operation) -> Callable[..., Any]:
 def requires_here(operation: Operation) -> Callable[..., Any]:
     """Return a dependency: a member of the organization in the path, with the right to do this."""
 
-    def allowed(organization_id: UUID, request: Request, who: PrincipalDep) -> Member:
+    def allowed(organization_id: UUID, request: Request, who: CallerDep) -> Member:
         here = member(request, who, str(organization_id))
         admit(request, here, operation)
         return here

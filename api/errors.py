@@ -118,6 +118,7 @@ CATALOG: Mapping[str, Kind] = {
     "too_many_members": Kind(409, "The organization has 1,000 members; remove some first."),
     "duplicate_project": Kind(409, "Another project has this name."),
     "project_in_use": Kind(409, "The project has files; move or delete them first."),
+    "too_many_api_keys": Kind(409, "The organization has 50 API keys; revoke some first."),
     "too_many_projects": Kind(409, "The organization has 1,000 projects; delete some first."),
     "precondition_failed": Kind(
         412, "It was changed since you read it; read it again and decide anew."

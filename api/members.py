@@ -12,7 +12,7 @@ from api.errors import ApiError, Fault
 from api.schemas.members import Membership, NewMember, Permissions
 from core.permissions import Operation, Role, may, reach_of
 from db.engine import TenantSession
-from db.queries import audit
+from db.queries import api_keys, audit
 from db.queries import members as queries
 from db.queries.members import Invited, MemberFilter, NewPerson
 from runtime.one_time_tokens import fingerprint, new_token
@@ -78,15 +78,24 @@ def remove(session: TenantSession, who: Member, user_id: UUID) -> None:
         session, who.organization_id, who.actor, action="member.removed", object_type="member",
         object_id=user_id, before=_told(found.role, found.permissions),
     )  # fmt: skip
+    # they would work again if the person came back, and nobody would think of them
+    by = who.principal.user_id
+    for key_id in api_keys.revoke(session, who.organization_id, by, creator=user_id):
+        audit.record(
+            session, who.organization_id, who.actor, action="api_key.revoked",
+            object_type="api_key", object_id=key_id,
+        )  # fmt: skip
     session.commit()
 
 
-def begin(session: TenantSession, who: Member) -> None:
+def begin(
+    session: TenantSession, who: Member, operation: Operation = Operation.MANAGE_MEMBERS
+) -> None:
     """Lock the memberships, and ask again whether the caller may: it may have changed meanwhile."""
     queries.lock_members(session, who.organization_id)
     now = queries.find_member(session, who.organization_id, who.principal.user_id)
     reach = reach_of(now.permissions) if now else who.reach
-    if now is None or not may(Role(now.role), Operation.MANAGE_MEMBERS, reach):
+    if now is None or not may(Role(now.role), operation, reach):
         raise ApiError("permission_denied")
 
 

@@ -88,6 +88,16 @@ class Reach:
         """Tell whether something of this project may be seen; None is "of no project"."""
         return self.projects is None or project_id in self.projects
 
+    def within(self, other: Reach) -> Reach:
+        """Return what both see."""
+        if self.projects is None or other.projects is None:
+            return Reach(other.projects if self.projects is None else self.projects)
+        return Reach(self.projects & other.projects)
+
+    def permissions(self) -> dict[str, Any]:
+        """Return the permissions that reach_of reads as this reach."""
+        return {} if self.projects is None else {"projects": sorted(map(str, self.projects))}
+
     def key(self) -> tuple[str, ...] | None:
         """Return a value that is the same for the same reach, in every process."""
         return None if self.projects is None else tuple(sorted(map(str, self.projects)))
@@ -100,6 +110,12 @@ def may(role: Role, operation: Operation, reach: Reach = EVERYTHING) -> bool:
     """Tell whether `role` includes `operation`, and `reach` does not stand in its way."""
     limited = reach.projects is not None and operation in WHOLE_ORGANIZATION
     return role in ALLOWED[operation] and not limited
+
+
+def lesser(one: Role, other: Role) -> Role:
+    """Return the role that may do less."""
+    order = list(Role)
+    return min(one, other, key=order.index)
 
 
 def features(role: Role, reach: Reach = EVERYTHING) -> dict[str, bool]:

@@ -11,7 +11,7 @@ from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
 
 from api import passwords
-from api.deps import PagingDep, PrincipalDep, ServicesDep, bearer, principal
+from api.deps import PagingDep, PrincipalDep, ServicesDep, bearer, caller, principal
 from api.errors import ApiError
 from api.openapi import SIGNED_IN, WITH_BODY, documented
 from api.pagination import Binding, next_cursor
@@ -42,7 +42,7 @@ async def set_password(
     if body.token is not None:
         await passwords.set_with_token(services, body.token, body.new_password, address)
         return
-    who = await run_in_threadpool(principal, services, credentials)
+    who = principal(await run_in_threadpool(caller, request, services, credentials))
     old = body.old_password or ""
     await passwords.change(services, who, old, body.new_password, address)
 

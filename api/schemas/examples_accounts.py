@@ -28,6 +28,16 @@ PROJECT_ANSWER: dict[str, Any] = {
     "created_at": AT,
     "updated_at": AT,
 }
+API_KEY: dict[str, Any] = {
+    "id": PROJECT,
+    "name": "Nightly import",
+    "role": "user",
+    "permissions": {},
+    "created_by": USER,
+    "created_at": AT,
+    "expires_at": "2027-02-20T13:05:00Z",
+    "last_used_at": None,
+}
 
 BY_SCHEMA: dict[str, dict[str, Any]] = {
     "MemberItem": MEMBER,
@@ -68,4 +78,8 @@ BY_SCHEMA: dict[str, dict[str, Any]] = {
         ],
         "pagination": PAGINATION,
     },
+    "ApiKeyList": {"api_keys": [API_KEY], "pagination": PAGINATION},
+    "ApiKeyMade": {"api_key": API_KEY, "secret": f"tng_{PROJECT.replace('-', '')}_{'x' * 43}"},
+    "ApiKeyRevoked": {"revoked": True, "key_id": PROJECT},
+    "NewApiKey": {"name": "Nightly import", "role": "user", "expires_in_days": 90},
 }

@@ -1,5 +1,6 @@
 """Table classes: columns only. The schema itself is made by db/migrations."""
 
+from db.models.api_keys import ApiKey
 from db.models.conventions import IdempotencyKey, RateLimit
 from db.models.emissions import (
     Decision,
@@ -44,6 +45,7 @@ from db.models.webhooks import (
 )
 
 __all__ = [
+    "ApiKey",
     "AuditEvent",
     "AuditHead",
     "Decision",

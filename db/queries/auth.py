@@ -49,15 +49,20 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A person whose session is alive, with every membership as of now that it counts for."""
+    """A person whose session is alive, with every membership as of now that it
+    counts for.
+
+    For a request with an API key: the key's creator, with the one membership that the key gives.
+    """
 
     user_id: UUID
-    session_id: UUID
+    session_id: UUID  # the key's id for an API key
     email: str
     first_name: str | None
     last_name: str | None
     memberships: tuple[Membership, ...]
     only_organization_id: UUID | None = None  # whose provider vouched; None: no such limit
+    key_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from db.models import (
 )
 
 DELIVERIES = "/v1/organizations/{organization_id}/webhooks/{webhook_id}/deliveries"
+from db.models import ApiKey, Recalculation, RememberedDecision, SsoConnection
 
 # (method, path) → whose id stands last in it. Organizations in paths are the caller's own unless
 # nothing else has an id.
@@ -73,8 +74,12 @@ OPERATIONS = {
     ("get", "/v1/organizations/{organization_id}/webhooks/{webhook_id}/deliveries"): "webhook",
     ("post", DELIVERIES + "/{delivery_id}/resend"): "delivery",
     ("delete", "/v1/auth/sessions/{session_id}"): "session",
+    ("get", "/v1/organizations/{organization_id}/api-keys"): "organization",
+    ("post", "/v1/organizations/{organization_id}/api-keys"): "organization",
+    ("delete", "/v1/organizations/{organization_id}/api-keys/{key_id}"): "key",
 }
 BODIES = {
+    "/v1/organizations/{organization_id}/api-keys": {"name": "Import", "role": "user"},
     "/v1/organizations/{organization_id}/projects": {"name": "Theirs"},
     "/v1/organizations/{organization_id}/projects/{project_id}": {"name": "Taken"},
     "/v1/organizations/{organization_id}/members": {"email": "eve@x.example", "role": "user"},
@@ -135,6 +140,15 @@ def theirs(world, beta) -> dict[str, UUID]:
         "organization": beta.id,
         "user": world.user_id(beta.email),
         "unconnected": world.organization("Gamma"),
+        "key": world.add(
+            ApiKey,
+            organization_id=beta.id,
+            name="Import",
+            role="user",
+            secret_sha256=b"x",
+            created_by=world.user_id(beta.email),
+            expires_at="2099-01-01T00:00:00Z",
+        ),
         "session": UUID(
             world.client.get("/v1/auth/sessions", headers=beta.headers).json()["sessions"][0]["id"]
         ),

@@ -39,6 +39,8 @@ ROWS: dict[str, str] = {
     "emission_factors": """(organization_id, id, source_id, name, category, unit, dimension,
         value_per_unit, activity_kind)
         VALUES (:organization, :row, 'own', 'n', 'c', 'kg', 'mass', 1, 'k')""",
+    "api_keys": """(organization_id, id, name, role, secret_sha256, created_by, expires_at)
+        VALUES (:organization, :row, 'k', 'user', '', :user, now())""",
     "decisions": """(organization_id, id, file_id, activity_key, activity, row_count, volume_total,
         outcome, method, confidence)
         VALUES (:organization, :row, :file, :row, '{}', 1, 1, 'held', 'offline', 0)""",

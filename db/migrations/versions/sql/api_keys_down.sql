@@ -1,0 +1,3 @@
+SET ROLE tonnage_owner;
+DROP TABLE api_keys;
+RESET ROLE;
