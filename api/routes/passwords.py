@@ -18,6 +18,7 @@ from api.pagination import Binding, next_cursor
 from api.schemas.common import pagination
 from api.schemas.passwords import PasswordChange, SessionItem, SessionList
 from db.queries import credentials as queries
+from db.queries.auth import Principal
 
 router = APIRouter(prefix="/v1/auth", tags=["auth"])
 
@@ -47,9 +48,22 @@ async def set_password(
     await passwords.change(services, who, old, body.new_password, address)
 
 
-@router.get("/sessions", **documented("cursor_invalid", *SIGNED_IN))
+def account_owner(who: PrincipalDep) -> Principal:
+    """Require a login of the account itself. Raises 403.
+
+    A session for which an organization's provider vouched stands for the person there only.
+    """
+    if who.only_organization_id is not None:
+        raise ApiError("permission_denied")
+    return who
+
+
+OwnerDep = Annotated[Principal, Depends(account_owner)]
+
+
+@router.get("/sessions", **documented("cursor_invalid", "permission_denied", *SIGNED_IN))
 def list_sessions(
-    who: PrincipalDep,
+    who: OwnerDep,
     services: ServicesDep,
     paging: PagingDep,
     request: Request,
@@ -77,8 +91,12 @@ def list_sessions(
     )
 
 
-@router.delete("/sessions/{session_id}", status_code=204, **documented("not_found", *SIGNED_IN))
-def end_session(session_id: UUID, who: PrincipalDep, services: ServicesDep) -> None:
+@router.delete(
+    "/sessions/{session_id}",
+    status_code=204,
+    **documented("not_found", "permission_denied", *SIGNED_IN),
+)
+def end_session(session_id: UUID, who: OwnerDep, services: ServicesDep) -> None:
     """End one of the user's own logins; its tokens stop working at once."""
     with Session(services.auth_engine) as session:
         if not queries.end_own_session(session, who.user_id, session_id):
