@@ -72,6 +72,7 @@ WHOLE_ORGANIZATION = frozenset(
         Operation.READ_AUDIT,
         Operation.MANAGE_MEMBERS,
         Operation.MANAGE_API_KEYS,
+        Operation.MANAGE_WEBHOOKS,
         Operation.MANAGE_ORGANIZATION,
         Operation.MANAGE_SINGLE_SIGN_ON,
     }

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from db.models import (
+    ApiKey,
     Recalculation,
     RememberedDecision,
     SsoConnection,
@@ -18,7 +19,6 @@ from db.models import (
 )
 
 DELIVERIES = "/v1/organizations/{organization_id}/webhooks/{webhook_id}/deliveries"
-from db.models import ApiKey, Recalculation, RememberedDecision, SsoConnection
 
 # (method, path) → whose id stands last in it. Organizations in paths are the caller's own unless
 # nothing else has an id.

@@ -30,6 +30,17 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("get", f"{HERE}/single-sign-on"): Operation.MANAGE_SINGLE_SIGN_ON,
     ("put", f"{HERE}/single-sign-on"): Operation.MANAGE_SINGLE_SIGN_ON,
     ("delete", f"{HERE}/single-sign-on"): Operation.MANAGE_SINGLE_SIGN_ON,
+    ("get", f"{HERE}/webhooks"): Operation.MANAGE_WEBHOOKS,
+    ("post", f"{HERE}/webhooks"): Operation.MANAGE_WEBHOOKS,
+    ("get", f"{HERE}/webhooks/{{webhook_id}}"): Operation.MANAGE_WEBHOOKS,
+    ("patch", f"{HERE}/webhooks/{{webhook_id}}"): Operation.MANAGE_WEBHOOKS,
+    ("delete", f"{HERE}/webhooks/{{webhook_id}}"): Operation.MANAGE_WEBHOOKS,
+    ("post", f"{HERE}/webhooks/{{webhook_id}}/rotate-secret"): Operation.MANAGE_WEBHOOKS,
+    ("post", f"{HERE}/webhooks/{{webhook_id}}/test"): Operation.MANAGE_WEBHOOKS,
+    ("get", f"{HERE}/webhooks/{{webhook_id}}/deliveries"): Operation.MANAGE_WEBHOOKS,
+    ("post", f"{HERE}/webhooks/{{webhook_id}}/deliveries/{{delivery_id}}/resend"): (
+        Operation.MANAGE_WEBHOOKS
+    ),
     ("post", "/v1/files"): Operation.UPLOAD_FILES,
     ("delete", "/v1/files/{file_id}"): Operation.DELETE_OWN,
     ("post", "/v1/files/{file_id}/cancel"): Operation.UPLOAD_FILES,

@@ -1,7 +1,7 @@
 """Keys of machines.
 
 Revision ID: 2026_11_25_1011
-Revises: 2026_11_25_1020
+Revises: 2026_11_25_1110
 """
 
 from pathlib import Path
@@ -9,7 +9,7 @@ from pathlib import Path
 from alembic import op
 
 revision = "2026_11_25_1011"
-down_revision: str | None = "2026_11_25_1020"
+down_revision: str | None = "2026_11_25_1110"
 branch_labels = None
 depends_on = None
 
