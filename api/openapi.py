@@ -127,10 +127,10 @@ def install(app: FastAPI) -> None:
             for address, path in document["paths"].items():
                 for name, method in path.items():
                     add_conventions(address, name, method)
-                    if roles := method.get("x-roles"):
-                        words = f"Roles: {', '.join(roles)}."
-                        told = method.get("description", "")
-                        method["description"] = f"{told}\n\n{words}".strip()
+                    anybody = ["everybody with a login" if "security" in method else "no login"]
+                    words = f"Roles: {', '.join(method.get('x-roles', anybody))}."
+                    told = method.get("description", "")
+                    method["description"] = f"{told}\n\n{words}".strip()
             app.openapi_schema = document
         return app.openapi_schema
 

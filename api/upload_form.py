@@ -168,9 +168,10 @@ class _Fields:
 
     def upstream(self) -> bool:
         text = self._text("upstream")
-        if text is not None and text not in ("true", "false"):
+        said = None if text is None else text.lower()  # generated clients write True
+        if said not in (None, "true", "false"):
             self._fault("upstream", "bool_parsing", "must be true or false")
-        return text == "true"
+        return said == "true"
 
     def mapping(self) -> dict[str, str] | None:
         text = self._text("mapping")

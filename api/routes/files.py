@@ -50,6 +50,7 @@ UPLOAD_FORM: dict[str, Any] = {
                     "properties": {
                         "file": {
                             "type": "string",
+                            "format": "binary",  # what generators of clients look for
                             "contentMediaType": "application/octet-stream",
                             "description": "CSV, TSV, TXT or XLSX",
                         },

@@ -29,6 +29,12 @@ class Login(Body):
 class Refresh(Body):
     """A refresh token."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"refresh_token": "q3V0eWp1c3QtYW4tZXhhbXBsZS1yZWZyZXNoLXRva2Vu"}]
+        }
+    )
+
     refresh_token: Annotated[
         str, StringConstraints(min_length=20, max_length=200, pattern=r"^[A-Za-z0-9_-]+$")
     ]

@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
 from api.schemas.common import Answer, Body, storable
 from core.permissions import Role
@@ -34,6 +34,19 @@ Domain = Annotated[str, StringConstraints(max_length=253), AfterValidator(domain
 
 class SingleSignOnSettings(Body):
     """How an organization's people sign on."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "issuer": "https://login.alpha.example",
+                    "client_id": "tonnage",
+                    "client_secret": "what the provider gave you",
+                    "allowed_domains": ["alpha.example"],
+                }
+            ]
+        }
+    )
 
     issuer: Address = Field(description="https://…, exactly as the provider's discovery says")
     client_id: Name = Field(description="What the provider calls tonnage")
@@ -66,6 +79,10 @@ class SingleSignOn(Answer):
 
 class SignOnCode(Body):
     """What a browser was sent back with, and what only its page knows."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"code": "q" * 43, "verifier": "v" * 43}]}
+    )
 
     code: Annotated[
         str, StringConstraints(min_length=43, max_length=43, pattern=r"^[A-Za-z0-9_-]+$")

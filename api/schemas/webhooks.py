@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
 from api.schemas.common import Answer, Body, Pagination, storable
 from core.webhooks import DeliveryStatus, DisabledBy, EventType
@@ -30,6 +30,12 @@ Words = Annotated[
 class WebhookRequest(Body):
     """A new endpoint."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"url": "https://hooks.alpha.example/t", "events": ["file.completed"]}]
+        }
+    )
+
     url: Url = Field(description="https, port 443 or 8443, of the public internet")
     events: Events
     description: Words | None = None
@@ -37,6 +43,8 @@ class WebhookRequest(Body):
 
 class WebhookPatch(Body):
     """What may be changed; a field that is left out stays as it is."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"enabled": False}]})
 
     url: Url = Field(default="", description="Not null")
     events: Events = ()
