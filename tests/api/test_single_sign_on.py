@@ -154,7 +154,7 @@ def test_without_a_connection_there_is_nothing_to_see_delete_or_begin(client, al
         ({"allowed_domains": ["alpha.example", "münchen.example"]}, "#/allowed_domains/1"),
         ({"allowed_domains": ["localhost"]}, "#/allowed_domains/0"),
         ({"default_role": "admin"}, "#/default_role"),
-        ({"verify": False}, "#/"),
+        ({"verify": False}, "#/verify"),
     ],
 )
 def test_a_connection_that_cannot_be_right_is_422(
