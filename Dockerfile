@@ -12,7 +12,7 @@ RUN python -m venv /opt/venv \
 FROM python:3.12-slim
 # pango draws the PDF reports (runtime/preflight.py names the libraries)
 RUN apt-get update \
- && apt-get install -y --no-install-recommends libpango-1.0-0 libpangoft2-1.0-0 fonts-dejavu-core \
+ && apt-get install -y --no-install-recommends libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --create-home --uid 10001 tonnage
 COPY --from=build /opt/venv /opt/venv

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import heapq
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import Engine, text
@@ -12,12 +14,12 @@ from temporalio import activity
 from activities.events import report_completed, start
 from activities.heartbeat import beating
 from activities.objects import scratch
-from activities.report_content import Written, content_of
+from activities.report_content import BIOGENIC, KG, Written, content_of
 from core.contracts import FailReportInput, ReportRef, ReportResult
 from core.errors import Misconfigured, NotFound
-from core.keys import report_key
+from core.keys import annex_key, report_key
 from core.ports import Deliveries, ReportRenderer, Storage, StoredObject
-from core.reporting import ReportFormat, ReportStatus
+from core.reporting import MEDIA_TYPES, Cell, ReportContent, ReportFormat, ReportStatus
 from db.engine import TenantSession, snapshot, tenant_session
 from db.models import Report
 from db.queries import audit
@@ -25,6 +27,7 @@ from db.queries import reports as queries
 
 PIPELINE = audit.Actor(user_id=None, kind="pipeline")
 DELETED = "deleted"
+LISTED = 300  # figures in the pages of a PDF; all of them are in its annex
 
 
 class GenerateReports:
@@ -63,6 +66,13 @@ class GenerateReports:
                 stored = self.storage.put(
                     key, source, content_type=self.renderer(report).content_type
                 )
+            if (annex := annex_of(target)).exists():
+                with annex.open("rb") as source:
+                    self.storage.put(
+                        annex_key(ref.organization_id, ref.report_id),
+                        source,
+                        content_type=MEDIA_TYPES[ReportFormat.CSV],
+                    )
             return self.publish(ref, stored, written.rows)
 
     def begin(self, ref: ReportRef) -> Report | None:
@@ -88,10 +98,24 @@ class GenerateReports:
         with tenant_session(self.engine, report.organization_id) as session, ExitStack() as opened:
             snapshot(session)
             session.execute(text("SET TRANSACTION READ ONLY"))
-            content = content_of(session, report, written, opened)
+            renderer = self.renderer(report)
+            content = content_of(
+                session, report, written, opened, wants_overview=renderer.wants_overview
+            )
+            if report.file_format == ReportFormat.PDF and content.with_details:
+                content = self.with_annex(content, annex_of(target))
             with target.open("wb") as sink:
-                self.renderer(report).render(content, sink)
+                renderer.render(content, sink)
         written.reconcile(content)
+
+    def with_annex(self, content: ReportContent, path: Path) -> ReportContent:
+        """Write every figure to the CSV beside a PDF; return what goes into the pages."""
+        largest = Largest(LISTED)
+        groups = list(content.groups)
+        whole = replace(content, groups=groups, details=largest.through(content.details))
+        with path.open("wb") as sink:
+            self.renderers[ReportFormat.CSV].render(whole, sink)
+        return replace(content, groups=groups, details=largest.rows())
 
     def publish(self, ref: ReportRef, stored: StoredObject, rows: int) -> ReportResult:
         """Complete the report, unless it was deleted or given up while it was rendered."""
@@ -153,6 +177,34 @@ class GenerateReports:
         """Remove what a report may have left in storage."""
         for file_format in ReportFormat:
             self.storage.delete(report_key(ref.organization_id, ref.report_id, file_format))
+
+
+def annex_of(target: Path) -> Path:
+    """Return where the table beside a report is written."""
+    return target.with_suffix(".annex")
+
+
+class Largest:
+    """Keeps the largest figures of those that go through."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.kept: list[tuple[float, int, tuple[Cell, ...]]] = []
+
+    def through(self, rows: Iterable[tuple[Cell, ...]]) -> Iterator[tuple[Cell, ...]]:
+        """Pass rows on."""
+        for number, row in enumerate(rows):
+            kg = row[KG] if row[KG] is not None else row[BIOGENIC]
+            entry = (abs(kg) if isinstance(kg, float) else 0.0, -number, row)
+            if len(self.kept) < self.most:
+                heapq.heappush(self.kept, entry)
+            elif entry > self.kept[0]:  # the number never repeats, so rows are not compared
+                heapq.heapreplace(self.kept, entry)
+            yield row
+
+    def rows(self) -> list[tuple[Cell, ...]]:
+        """Return what was kept, largest first; equal ones in their order."""
+        return [row for _, _, row in sorted(self.kept, reverse=True)]
 
 
 def note(session: TenantSession, ref: ReportRef, action: str, after: dict[str, object]) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from decimal import Decimal
 
 from temporalio.exceptions import ApplicationError
 
+from activities.report_overview import overview_of
 from core import exact
 from core.contracts import ReportProgress
 from core.reporting import (
@@ -24,7 +26,7 @@ from core.reporting import (
 )
 from db.engine import TenantSession
 from db.models import Report
-from db.queries import report_figures
+from db.queries import report_figures, report_overview
 from db.queries import reports as queries
 
 KG, BIOGENIC = DETAIL_INDEX["kg_co2e"], DETAIL_INDEX["biogenic_kg_co2"]
@@ -85,7 +87,12 @@ def digits(cell: Cell) -> Decimal:
 
 
 def content_of(
-    session: TenantSession, report: Report, written: Written, opened: ExitStack
+    session: TenantSession,
+    report: Report,
+    written: Written,
+    opened: ExitStack,
+    *,
+    wants_overview: bool = False,
 ) -> ReportContent:
     """Return what the report shows; groups and figures are read while they are rendered.
 
@@ -98,18 +105,33 @@ def content_of(
     totals = report_figures.sum_all(*scope)
     with_details = shows_details(kind, asked.include_details)
     written.expected = totals.count if with_details else 0
-    groups = report_figures.sum_groups(*scope, columns)
     details = report_figures.figures(*scope)
-    for rows in (groups, details):
-        opened.enter_context(closing(rows))
-    return ReportContent(
+    opened.enter_context(closing(details))
+    content = ReportContent(
         group_columns=columns,
-        groups=written.through_groups(groups),
+        groups=(),
         totals=totals,
         with_details=with_details,
         details=written.through_details(details) if with_details else (),
         notes=[*notes(session, report, asked), *report_figures.factor_sources(*scope)],
+        layout=asked.layout,
     )
+    if wants_overview:
+        overview, groups = overview_of(session, report, asked, columns)
+        factors = report_overview.used_factors(*scope)
+        issues = report_overview.rejected_rows(*scope)
+        for rows in (factors, issues):
+            opened.enter_context(closing(rows))
+        return replace(
+            content,
+            overview=overview,
+            groups=written.through_groups(iter(groups)),
+            factors=factors,
+            issues=issues,
+        )
+    streamed = report_figures.sum_groups(*scope, columns)
+    opened.enter_context(closing(streamed))
+    return replace(content, groups=written.through_groups(streamed))
 
 
 def notes(session: TenantSession, report: Report, asked: queries.Criteria) -> list[Note]:
@@ -121,10 +143,7 @@ def notes(session: TenantSession, report: Report, asked: queries.Criteria) -> li
     ]
     if report.description:
         found.append(Note("Description", report.description))
-    shown = queries.FILTER.dump_python(asked.wanted, mode="json")
-    chosen = [f"{name} = {value}" for name, value in shown.items() if value not in (None, [])]
-    if asked.reach.projects is not None:
-        chosen.append(f"projects = {', '.join(sorted(map(str, asked.reach.projects))) or 'none'}")
+    chosen = [f"{name} = {value}" for name, value in asked.in_words()]
     return [
         *found,
         Note("Figures as of", f"{moment:%Y-%m-%d %H:%M:%S} UTC"),

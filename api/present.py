@@ -27,8 +27,16 @@ from api.schemas.reports import (
 )
 from api.schemas.reviews import RememberedItem, ReviewDetail, ReviewItem
 from core.contracts import ReportProgress
+from core.keys import annex_key
 from core.ports import Storage
-from core.reporting import MEDIA_TYPES, ReportFormat, ReportStatus
+from core.reporting import (
+    EXTENSIONS,
+    MEDIA_TYPES,
+    ReportFormat,
+    ReportStatus,
+    ReportType,
+    shows_details,
+)
 from db.models import (
     AuditEvent,
     Emission,
@@ -265,6 +273,8 @@ def report_detail(
             "criteria": dict(asked.criteria),
             "group_by": list(asked.group_by),
             "include_details": asked.include_details,
+            "layout": asked.layout,
+            "annex_url": annex_url(report, storage, expires_s),
             "progress": report_progress(report, progress),
             "estimated_completion": estimated_completion,
             "download_url": report_url(report, storage, expires_s),
@@ -293,10 +303,31 @@ def report_url(report: Report, storage: Storage, expires_s: int) -> str | None:
     if report.status != ReportStatus.COMPLETED or not report.object_storage_path:
         return None
     file_format = ReportFormat(report.file_format or "")
-    kept = "".join(c for c in report.name if c.isprintable() and c not in '/\\:*?"<>|')
     return storage.signed_url(
         storage.key(report.object_storage_path),
-        filename=f"{kept[:150].strip(' .') or 'report'}.{file_format}",
+        filename=f"{saved_as(report)}.{EXTENSIONS[file_format]}",
         content_type=MEDIA_TYPES[file_format],
         expires_s=expires_s,
     )
+
+
+def annex_url(report: Report, storage: Storage, expires_s: int) -> str | None:
+    """Return a short-lived link to the table beside a completed PDF; None when it has none."""
+    kind, asked = ReportType(report.report_type or ""), criteria_of(report)
+    listed = shows_details(kind, asked.include_details)
+    if report.status != ReportStatus.COMPLETED or report.file_format != ReportFormat.PDF:
+        return None
+    if not listed or not report.object_storage_path:
+        return None
+    return storage.signed_url(
+        annex_key(report.organization_id, report.id),
+        filename=f"{saved_as(report)} (figures).csv",
+        content_type=MEDIA_TYPES[ReportFormat.CSV],
+        expires_s=expires_s,
+    )
+
+
+def saved_as(report: Report) -> str:
+    """Return a name that every file system takes."""
+    kept = "".join(c for c in report.name if c.isprintable() and c not in '/\\:*?"<>|')
+    return kept[:150].strip(" .") or "report"

@@ -84,6 +84,7 @@ def store(services: Services, who: Member, body: ReportRequest) -> queries.NewRe
                 include_details=body.include_details,
                 rows_expected=rows,
                 estimated_completion=estimate(now, rows, details=details),
+                layout=body.layout,
             ),
         )
         queries.add_report(session, organization_id, new)

@@ -83,3 +83,8 @@ def activities_key(organization_id: UUID, file_id: UUID) -> str:
 def report_key(organization_id: UUID, report_id: UUID, file_format: str) -> str:
     """Return the key of a generated report."""
     return f"{organization_id}/reports/{report_id}.{file_format}"
+
+
+def annex_key(organization_id: UUID, report_id: UUID) -> str:
+    """Return the key of the CSV beside a PDF. A report has one format, so the name is free."""
+    return report_key(organization_id, report_id, "csv")

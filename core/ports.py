@@ -192,6 +192,10 @@ class ReportRenderer(Protocol):
     def content_type(self) -> str:
         """Return the media type of what is written."""
 
+    @property
+    def wants_overview(self) -> bool:
+        """Tell whether content.overview is needed: it takes a second pass over the figures."""
+
     def render(self, content: ReportContent, target: BinaryIO) -> None:
         """Write `content` to `target`, row by row; texts are data, never markup or formulas."""
 

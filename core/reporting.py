@@ -7,6 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from core.overview import Overview
 
 
 class ReportType(StrEnum):
@@ -21,9 +25,24 @@ class ReportFormat(StrEnum):
     """The formats that exist; each has one adapter of core.ports.ReportRenderer."""
 
     CSV = "csv"
+    EXCEL = "excel"
+    PDF = "pdf"
 
 
-MEDIA_TYPES = {ReportFormat.CSV: "text/csv; charset=utf-8"}
+MEDIA_TYPES = {
+    ReportFormat.CSV: "text/csv; charset=utf-8",
+    ReportFormat.EXCEL: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ReportFormat.PDF: "application/pdf",
+}
+EXTENSIONS = {ReportFormat.CSV: "csv", ReportFormat.EXCEL: "xlsx", ReportFormat.PDF: "pdf"}
+
+
+class ReportLayout(StrEnum):
+    """In which order a report tells its story."""
+
+    STANDARD = "standard"
+    # scopes and the fifteen categories first, base year beside: GHG Protocol Corporate Standard
+    GHG_INVENTORY = "ghg_inventory"
 
 
 class ReportStatus(StrEnum):
@@ -116,6 +135,32 @@ DETAIL_COLUMNS = (
 )
 DETAIL_INDEX = {column.name: index for index, column in enumerate(DETAIL_COLUMNS)}
 
+ISSUE_COLUMNS = (
+    Column("file_name"),
+    Column("sheet"),
+    Column("row", ColumnKind.INTEGER),
+    Column("column_name"),
+    Column("code"),
+    Column("message"),
+    Column("value"),
+)
+FACTOR_COLUMNS = (
+    Column("factor_id"),
+    Column("factor_name"),
+    Column("category"),
+    Column("kg_co2e_per_unit", ColumnKind.NUMBER),
+    Column("unit"),
+    Column("region"),
+    Column("source"),
+    Column("source_year", ColumnKind.INTEGER),
+    Column("release"),
+    Column("source_id"),
+    Column("gwp_set"),
+    Column("licence"),
+    Column("emissions", ColumnKind.INTEGER),
+    Column("kg_co2e", ColumnKind.NUMBER),
+)
+
 OUTSIDE_SCOPES = "outside of scopes"  # biogenic CO2, which belongs to no scope's total
 NO_SCOPE = "not assigned"
 
@@ -159,6 +204,10 @@ class ReportContent:
     with_details: bool
     details: Iterable[tuple[Cell, ...]]
     notes: Sequence[Note]
+    layout: ReportLayout = ReportLayout.STANDARD
+    overview: Overview | None = None  # for the renderers that want one
+    issues: Iterable[tuple[Cell, ...]] = ()  # one row a rejected row, cells as ISSUE_COLUMNS
+    factors: Iterable[tuple[Cell, ...]] = ()  # one row a factor used, cells as FACTOR_COLUMNS
 
 
 def group_columns(group_by: Iterable[GroupBy]) -> tuple[str, ...]:

@@ -9,7 +9,11 @@ import sys
 
 # Shared libraries that weasyprint loads when it makes a PDF.
 LIBRARIES = ("pango-1.0", "pangoft2-1.0")
-DEBIAN = "sudo apt-get update && sudo apt-get install -y libpango-1.0-0 libpangoft2-1.0-0"
+# harfbuzz-subset may be missing: fonts are then cut more slowly.
+DEBIAN = (
+    "sudo apt-get update && "
+    "sudo apt-get install -y libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
+)
 COMMANDS = {
     "apt-get": DEBIAN,
     "dnf": "sudo dnf install -y pango",

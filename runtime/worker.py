@@ -202,6 +202,8 @@ def _report_activities(
     from activities.report import GenerateReports
     from core.reporting import ReportFormat
     from runtime.adapters.renderer_csv import CsvRenderer
+    from runtime.adapters.renderer_excel import ExcelRenderer
+    from runtime.adapters.renderer_pdf import PdfRenderer
 
     engine = make_role_engine(
         settings, DatabaseRole.WORKER, "tonnage-reports", pool_size=2 * settings.report_slots
@@ -209,7 +211,11 @@ def _report_activities(
     reports = GenerateReports(
         engine,
         make_storage(settings),
-        {ReportFormat.CSV: CsvRenderer()},
+        {
+            ReportFormat.CSV: CsvRenderer(),
+            ReportFormat.EXCEL: ExcelRenderer(),
+            ReportFormat.PDF: PdfRenderer(),
+        },
         work_dir=settings.work_dir,
         deliveries=DeliveryStarter(client),
     )

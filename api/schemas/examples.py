@@ -322,6 +322,8 @@ REPORT_DETAIL: dict[str, Any] = REPORT_ITEM | {
     "criteria": {"date_from": "2024-01-01", "date_to": "2024-12-31"},
     "group_by": ["scope", "category"],
     "include_details": False,
+    "layout": "standard",
+    "annex_url": None,
     "progress": {"rows_written": None, "rows_total": None, "percent": 100.0},
     "estimated_completion": None,
     "download_url": "/v1/downloads?token=…",

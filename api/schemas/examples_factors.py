@@ -109,6 +109,7 @@ BY_SCHEMA: dict[str, dict[str, Any]] = {
         "search_language": "english",
         "review_below": 0.6,
         "hold_below": 0.3,
+        "base_year": 2019,
         "factor_releases": ["desnz-2025", "epa-hub-2025", "epa-supply-chain-1.3"],
         "ai_matching": True,
         "data_retention_days": 365,

@@ -42,6 +42,7 @@ class OrganizationAnswer(Answer):
     search_language: str = Field(description="Of full-text search, e.g. `english`, `german`")
     review_below: float = Field(description="Rows below this confidence are listed for review")
     hold_below: float = Field(description="Rows below this confidence get no figure")
+    base_year: int | None = Field(description="Whose figures inventory reports show beside")
     factor_releases: list[str] = Field(description="Pinned: what the next match may use")
     ai_matching: bool = Field(description="Whether texts may go to a configured language model")
     data_retention_days: int | None
@@ -65,6 +66,7 @@ class OrganizationPatch(Body):
     search_language: Line = Field(default="", description="A text-search language of PostgreSQL")
     review_below: Share = 0.0
     hold_below: Share = 0.0
+    base_year: Annotated[int, Field(ge=1990, le=2100)] | None = None
     factor_releases: Annotated[tuple[Line, ...], Field(min_length=1, max_length=50)] = ()
     ai_matching: bool = True
     data_retention_days: Annotated[int, Field(ge=1, le=36_500)] | None = None

@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from api.schemas.common import Answer, AuditTrail, Body, Pagination, Text, storable
-from core.reporting import GroupBy, ReportFormat, ReportStatus, ReportType
+from core.reporting import GroupBy, ReportFormat, ReportLayout, ReportStatus, ReportType
 from db.queries.emissions import EmissionFilter
 
 LongText = Annotated[
@@ -90,6 +90,11 @@ class ReportRequest(Body):
     include_details: bool = Field(
         default=False, description="One row a figure as well; a detailed report always has them"
     )
+    layout: ReportLayout = Field(
+        default=ReportLayout.STANDARD,
+        description="`ghg_inventory`: a GHG Protocol corporate inventory, scopes and all fifteen "
+        "categories first, the organization's base year beside; for PDF and Excel",
+    )
 
 
 class ReportAccepted(Answer):
@@ -145,6 +150,10 @@ class ReportDetail(ReportItem):
     criteria: dict[str, Any] = Field(description="As they were sent")
     group_by: list[GroupBy]
     include_details: bool
+    layout: ReportLayout
+    annex_url: str | None = Field(
+        description="Every figure as CSV, beside a PDF that lists the largest; as download_url"
+    )
     progress: ReportProgressAnswer
     estimated_completion: dt.datetime | None = Field(description="null once it has ended")
     download_url: str | None = Field(description="Works for a few minutes; null until completed")

@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import LargeBinary, Text
+from sqlalchemy import LargeBinary, SmallInteger, Text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
@@ -26,6 +26,7 @@ class Organization(SQLModel, table=True):
     search_language: str | None = language_column()
     review_below: float = 0.6
     hold_below: float = 0.3
+    base_year: int | None = Field(default=None, sa_type=SmallInteger)
     factor_releases: list[str] = Field(
         default=None, sa_type=ARRAY(Text), sa_column_kwargs={"server_default": BY_DATABASE}
     )

@@ -71,7 +71,7 @@ CELLS: dict[str, Any] = {
 }
 
 
-def _joined(columns: Sequence[Any], organization_id: UUID) -> Any:
+def joined(columns: Sequence[Any], organization_id: UUID) -> Any:
     """Return a SELECT of figures with their file, project and factor."""
     return (
         select(*columns)
@@ -110,7 +110,7 @@ def sum_groups(
         return
     keys = [CELLS[name] for name in columns]
     query = (
-        _joined(
+        joined(
             [
                 *(key.label(f"key_{name}") for key, name in zip(keys, columns, strict=True)),
                 func.count(),
@@ -144,7 +144,7 @@ def figures(
 ) -> Generator[tuple[Cell, ...], None, None]:
     """Yield one row a figure, cells as DETAIL_COLUMNS, in the order of files, sheets and rows."""
     query = (
-        _joined([CELLS[c.name].label(c.name) for c in DETAIL_COLUMNS], organization_id)
+        joined([CELLS[c.name].label(c.name) for c in DETAIL_COLUMNS], organization_id)
         .where(*conditions(organization_id, reach, wanted))
         .order_by(E.file_id, E.sheet, E.row_number, E.column_number, E.id)
         .execution_options(yield_per=FETCHED_ROWS)
@@ -164,7 +164,7 @@ def factor_sources(
         else_=F.release,
     )
     rows = session.execute(
-        _joined([release, F.source, F.gwp_set, func.count()], organization_id)
+        joined([release, F.source, F.gwp_set, func.count()], organization_id)
         .where(*conditions(organization_id, reach, wanted))
         .group_by(ordinal(0), ordinal(1), ordinal(2))
         .order_by(func.count().desc(), ordinal(0), ordinal(1))

@@ -14,7 +14,7 @@ from sqlmodel import Session
 
 from core.errors import NotFound
 from core.permissions import Reach
-from core.reporting import GroupBy, ReportFormat, ReportStatus, ReportType
+from core.reporting import GroupBy, ReportFormat, ReportLayout, ReportStatus, ReportType
 from db.models import Report
 from db.queries import paging
 from db.queries.emissions import EmissionFilter
@@ -35,6 +35,15 @@ class Criteria:
     include_details: bool
     rows_expected: int  # when it was asked for; for the estimate only
     estimated_completion: dt.datetime
+    layout: ReportLayout = ReportLayout.STANDARD
+
+    def in_words(self) -> list[tuple[str, str]]:
+        """Return what was chosen, as (filter, value)."""
+        shown = FILTER.dump_python(self.wanted, mode="json")
+        found = [(name, _words(value)) for name, value in shown.items() if value not in (None, [])]
+        if self.reach.projects is not None:
+            found.append(("projects", ", ".join(sorted(map(str, self.reach.projects))) or "none"))
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """Return what is stored."""
@@ -50,6 +59,7 @@ class Criteria:
             "include_details": self.include_details,
             "rows_expected": self.rows_expected,
             "estimated_completion": self.estimated_completion.isoformat(),
+            "layout": self.layout.value,
         }
 
 
@@ -65,7 +75,12 @@ def criteria_of(report: Report) -> Criteria:
         include_details=stored["include_details"],
         rows_expected=stored["rows_expected"],
         estimated_completion=dt.datetime.fromisoformat(stored["estimated_completion"]),
+        layout=ReportLayout(stored.get("layout", ReportLayout.STANDARD)),  # older rows have none
     )
+
+
+def _words(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 @dataclass(frozen=True, slots=True)

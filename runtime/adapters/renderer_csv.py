@@ -37,6 +37,7 @@ class CsvRenderer:
     """core.ports.ReportRenderer for CSV."""
 
     content_type = MEDIA_TYPES[ReportFormat.CSV]
+    wants_overview = False
 
     def render(self, content: ReportContent, target: BinaryIO) -> None:
         """Write totals first, then every figure if wanted, then the notes.

@@ -1,0 +1,112 @@
+"""The overview of a report: one pass over the sliced sums, and what stands around them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from uuid import UUID
+
+from core import overview as shape
+from core.overview import NOTHING, Frame, Line, Overview, Release, Sums, fold, plus
+from core.permissions import Reach
+from core.reporting import Group, Totals
+from db.engine import TenantSession
+from db.models import Report
+from db.queries import report_overview as queries
+from db.queries import reports
+from db.queries.emissions import EmissionFilter
+
+TABLES = (
+    ("scope",), ("scope", "scope3_category"), ("category",), ("activity_type",), ("month",),
+    ("region",), ("project",), ("file_name",), ("band",), ("method",), ("release",),
+    ("scope", "contract"), ("gwp_set",),
+)  # fmt: skip
+
+
+def overview_of(
+    session: TenantSession, report: Report, asked: reports.Criteria, columns: tuple[str, ...]
+) -> tuple[Overview, list[Group]]:
+    """Return the overview, and the groups by `columns` from the same pass."""
+    organization_id, reach, wanted = report.organization_id, asked.reach, asked.wanted
+    scope = (session, organization_id, reach, wanted)
+    *tables, groups = fold(queries.slices(*scope), *TABLES, columns)
+    found = {sums.names: sums for sums in tables}
+    frame = frame_of(session, report, asked)
+    by_scope = found["scope",].found
+    total = NOTHING
+    for totals in by_scope.values():
+        total = plus(total, totals)
+    return Overview(
+        frame=frame,
+        totals=total,
+        by_scope=shape.scope_lines(by_scope),
+        electricity=shape.electricity_lines(found["scope", "contract"].found),
+        inventory=shape.inventory_lines(found["scope", "scope3_category"].found),
+        by_category=found["category",].lines(),
+        by_type=found["activity_type",].lines(),
+        by_month=shape.month_lines(found["month",].found),
+        by_region=found["region",].lines(),
+        by_project=found["project",].lines("no project"),
+        by_file=found["file_name",].lines(),
+        by_band=shape.band_lines(found["band",].found),
+        by_method=found["method",].lines(),
+        contributors=queries.contributors(*scope),
+        releases=releases(found["release",], queries.release_facts(session)),
+        fallbacks=queries.fallbacks(*scope),
+        waiting=queries.waiting(*scope),
+        base_year=base_year(session, organization_id, reach, wanted, frame.base_year),
+    ), ordered(groups)
+
+
+def frame_of(session: TenantSession, report: Report, asked: reports.Criteria) -> Frame:
+    """Return what stands around the figures."""
+    moment, organization = reports.moment_and_organization(session, report.organization_id)
+    scope = (session, report.organization_id, asked.reach, asked.wanted)
+    first_on, last_on = queries.period(*scope)
+    rules = queries.rules(session, report.organization_id)
+    return Frame(
+        organization=organization,
+        title=report.name,
+        description=report.description,
+        moment=moment,
+        criteria=tuple(asked.in_words()),
+        first_on=asked.wanted.date_from or first_on,
+        last_on=asked.wanted.date_to or last_on,
+        review_below=rules.review_below,
+        hold_below=rules.hold_below,
+        base_year=rules.base_year,
+    )
+
+
+def base_year(
+    session: TenantSession,
+    organization_id: UUID,
+    reach: Reach,
+    wanted: EmissionFilter,
+    year: int | None,
+) -> list[Line]:
+    """Return the base year's figures by scope, under the report's filters but for its dates."""
+    if year is None:
+        return []
+    then = replace(wanted, date_from=queries.first_of(year), date_to=queries.last_of(year))
+    [by_scope] = fold(queries.slices(session, organization_id, reach, then), ("scope",))
+    return shape.scope_lines(by_scope.found)
+
+
+def releases(sums: Sums, facts: Mapping[str, Release]) -> list[Release]:
+    """Return the releases with their figures, the most used first."""
+
+    def named(name: str, totals: Totals) -> Release:
+        known = facts.get(name)
+        return replace(known, totals=totals) if known else Release(name, "", "", "", "", totals)
+
+    ranked = sorted(sums.found.items(), key=lambda item: item[1].count, reverse=True)
+    return [named(key[0] or queries.NO_FACTOR, totals) for key, totals in ranked]
+
+
+def ordered(sums: Sums) -> list[Group]:
+    """Return groups by their keys, what has no value last; none when nothing was asked for."""
+    if not sums.names:
+        return []
+    keys = sorted(sums.found, key=lambda key: [(k is None, k or "") for k in key])
+    return [Group(key, sums.found[key]) for key in keys]

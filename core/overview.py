@@ -1,0 +1,243 @@
+"""A report at a glance: every sum a board or an auditor asks for, from one pass over the figures.
+
+Sums are exact decimals of the stored digits, so that any table here, the rows of a workbook and the
+API's summary agree to the last of them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from core import exact
+from core.reporting import NO_SCOPE, OUTSIDE_SCOPES, Totals
+from core.scopes import CATEGORIES
+
+NOTHING = Totals(0, Decimal(), Decimal())
+
+# What a slice is told apart by. `band` is the first of BANDS whose floor its confidence reaches;
+# `contract` marks electricity that was calculated with a factor of the organization's own.
+KEYS = (
+    "scope", "scope3_category", "category", "activity_type", "month", "region", "project",
+    "project_id", "file_name", "file_id", "method", "release", "gwp_set", "band", "contract",
+)  # fmt: skip
+BANDS = ((0.9, "0.9 and above"), (0.75, "0.75 to 0.9"), (0.6, "0.6 to 0.75"), (0.0, "below 0.6"))
+DECIDED_BY = {
+    "offline": "the ranker of this system, by calibrated confidence",
+    "model": "a language model, choosing among the ranker's candidates",
+    "fallback": "the ranker of this system, as the language model was away",
+    "memory": "an earlier decision of the organization",
+    "review": "a person, on this very activity",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The sums of all figures that share the values of KEYS, in that order."""
+
+    keys: tuple[str | None, ...]
+    totals: Totals
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row of a table: what it is called, and its sums."""
+
+    label: str
+    totals: Totals
+
+
+@dataclass(frozen=True, slots=True)
+class Contributor:
+    """An activity with what all its figures add up to."""
+
+    name: str
+    scope: str
+    category: str
+    totals: Totals
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What is in no figure: rows of the files concerned that wait for a person or were rejected."""
+
+    files: int = 0
+    rows: int = 0
+    calculated: int = 0
+    in_review: int = 0
+    rejected: int = 0
+    reviews: int = 0
+    kg_at_risk: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A factor release, or another source, that figures were calculated with."""
+
+    name: str
+    title: str
+    publisher: str
+    licence: str
+    gwp_set: str
+    totals: Totals
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """How often something else than what was asked for had to do."""
+
+    kind: str
+    activities: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What stands around the figures: for whom, of when, by which rules."""
+
+    organization: str
+    title: str
+    description: str | None
+    moment: dt.datetime
+    criteria: Sequence[tuple[str, str]]
+    first_on: dt.date | None
+    last_on: dt.date | None
+    review_below: float
+    hold_below: float
+    base_year: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Everything a renderer shows besides the breakdown that was asked for and the details."""
+
+    frame: Frame
+    totals: Totals
+    by_scope: Sequence[Line]  # the scopes with figures; outside of scopes last
+    electricity: Sequence[Line]  # scope 2 by grid averages, and by own factors
+    inventory: Sequence[Line]  # scopes 1 and 2, then the fifteen categories, with empty ones
+    by_category: Sequence[Line]
+    by_type: Sequence[Line]
+    by_month: Sequence[Line]
+    by_region: Sequence[Line]
+    by_project: Sequence[Line]
+    by_file: Sequence[Line]
+    by_band: Sequence[Line]
+    by_method: Sequence[Line]
+    contributors: Sequence[Contributor]
+    releases: Sequence[Release]
+    fallbacks: Sequence[Fallback]
+    waiting: Waiting
+    base_year: Sequence[Line] = ()  # by scope, when the organization has one with figures
+
+
+@dataclass(slots=True)
+class Sums:
+    """Sums by some keys, built up slice by slice."""
+
+    names: tuple[str, ...]
+    found: dict[tuple[str | None, ...], Totals] = field(default_factory=dict)
+
+    def add(self, one: Slice) -> None:
+        """Add a slice to its line."""
+        key = tuple(one.keys[KEYS.index(name)] for name in self.names)
+        self.found[key] = plus(self.found.get(key, NOTHING), one.totals)
+
+    def lines(self, nothing: str = "not stated") -> list[Line]:
+        """Return the lines, largest first; what has no value is called `nothing`."""
+        ranked = sorted(self.found.items(), key=lambda item: rank(item[1]), reverse=True)
+        return [Line(key[0] or nothing, totals) for key, totals in ranked]
+
+
+def plus(left: Totals, right: Totals) -> Totals:
+    """Return the exact sum of two sums."""
+    return Totals(
+        left.count + right.count,
+        exact.add(left.kg_co2e, right.kg_co2e),
+        exact.add(left.biogenic_kg_co2, right.biogenic_kg_co2),
+    )
+
+
+def rank(totals: Totals) -> tuple[Decimal, Decimal, int]:
+    """Return by what lines are put in order."""
+    return abs(totals.kg_co2e), abs(totals.biogenic_kg_co2), totals.count
+
+
+def fold(slices: Iterable[Slice], *wanted: tuple[str, ...]) -> list[Sums]:
+    """Add all slices up by each of the wanted keys, in one pass."""
+    sums = [Sums(names) for names in wanted]
+    for one in slices:
+        for each in sums:
+            each.add(one)
+    return sums
+
+
+def scope_lines(by_scope: Mapping[tuple[str | None, ...], Totals]) -> list[Line]:
+    """Return the scopes in their order."""
+    found = {key[0]: totals for key, totals in by_scope.items()}
+    order = [("1", "Scope 1"), ("2", "Scope 2"), ("3", "Scope 3"), (NO_SCOPE, "Not assigned")]
+    lines = [Line(label, found[key]) for key, label in order if key in found]
+    if OUTSIDE_SCOPES in found:
+        lines.append(Line("Outside of scopes (biogenic CO2)", found[OUTSIDE_SCOPES]))
+    return lines
+
+
+def inventory_lines(by_category: Mapping[tuple[str | None, ...], Totals]) -> list[Line]:
+    """Return the layout of a GHG Protocol inventory: scopes 1 and 2, then each category of scope 3.
+
+    `by_category` is keyed by (scope, scope 3 category). Empty lines stay: that nothing was counted
+    is said, not left out.
+    """
+
+    def of(scope: str) -> Totals:
+        total = NOTHING
+        for key, totals in by_category.items():
+            if key[0] == scope:
+                total = plus(total, totals)
+        return total
+
+    lines = [Line("Scope 1: direct emissions", of("1"))]
+    lines.append(Line("Scope 2: purchased electricity, steam, heat and cooling", of("2")))
+    for number, name in CATEGORIES.items():
+        totals = by_category.get(("3", str(number)), NOTHING)
+        lines.append(Line(f"Scope 3.{number}: {name}", totals))
+    for key, label in ((("3", None), "Scope 3: no category named"),):
+        if key in by_category:
+            lines.append(Line(label, by_category[key]))
+    for scope, label in (
+        (NO_SCOPE, "Not assigned to a scope"),
+        (OUTSIDE_SCOPES, "Outside of scopes: biogenic CO2"),
+    ):
+        if (totals := of(scope)).count:
+            lines.append(Line(label, totals))
+    return lines
+
+
+def electricity_lines(found: Mapping[tuple[str | None, ...], Totals]) -> list[Line]:
+    """Return scope 2 by grid averages and by own factors apart; `found` by (scope, contract)."""
+    location = found.get(("2", None), NOTHING)
+    contract = found.get(("2", "yes"), NOTHING)
+    return [
+        Line("by grid averages and published factors (location-based)", location),
+        Line("by the organization's own supplier or contract factors (market-based)", contract),
+    ]
+
+
+def month_lines(found: Mapping[tuple[str | None, ...], Totals]) -> list[Line]:
+    """Return months in order; rows that only say a year stand under it, undated ones last."""
+    keys = sorted(found, key=lambda key: (key[0] is None, key[0] or ""))
+    return [Line(key[0] or "no date", found[key]) for key in keys]
+
+
+def band_lines(found: Mapping[tuple[str | None, ...], Totals]) -> list[Line]:
+    """Return the confidence bands, highest first, empty ones too."""
+    named = [Line(label, found.get((str(floor),), NOTHING)) for floor, label in BANDS]
+    unknown = found.get((None,))
+    return [*named, Line("not stated", unknown)] if unknown else named
+
+
+def share(part: Totals, whole: Totals) -> float | None:
+    """Return a line's part of the total kg CO2e, 0 to 1; None when there is no total to share."""
+    return float(part.kg_co2e / whole.kg_co2e) if whole.kg_co2e > 0 else None

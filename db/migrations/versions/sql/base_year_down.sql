@@ -1,0 +1,3 @@
+SET ROLE tonnage_owner;
+ALTER TABLE organizations DROP COLUMN base_year;
+RESET ROLE;

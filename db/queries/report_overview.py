@@ -1,0 +1,293 @@
+"""What a report shows at a glance, within the same snapshot as its figures."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Generator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import String, Text, and_, case, cast, func, literal, select, true
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Session
+
+from core.contracts import FileStatus
+from core.overview import BANDS, KEYS, Contributor, Fallback, Release, Slice, Waiting
+from core.permissions import Reach
+from core.reporting import Cell, Totals
+from db.models import (
+    Decision,
+    Emission,
+    EmissionFactor,
+    FactorRelease,
+    File,
+    Organization,
+    Review,
+    RowIssue,
+)
+from db.queries.emissions import EmissionFilter, conditions, exact_sum
+from db.queries.report_figures import CELLS, FETCHED_ROWS, joined, ordinal
+
+E: Any = Emission
+F: Any = EmissionFactor
+FILE: Any = File
+REVIEW: Any = Review
+DECISION: Any = Decision
+RELEASE: Any = FactorRelease
+ORGANIZATION: Any = Organization
+ISSUE: Any = RowIssue
+
+OWN_FACTORS = "own factors"
+NO_FACTOR = "no factor named"
+CONTRIBUTORS = 15
+MOST_ISSUES = 100_000  # a sheet that somebody will read
+
+BAND = case(
+    *((E.confidence_score >= floor, literal(str(floor), String)) for floor, _ in BANDS),
+    else_=None,
+)
+SOURCE = case(
+    (F.id.is_(None), literal(NO_FACTOR, String)),
+    (F.release.is_(None), literal(OWN_FACTORS, String)),
+    else_=F.release,
+)
+# An own factor for electricity is what a supplier or a contract says: market-based in the words of
+# the GHG Protocol's Scope 2 Guidance. Grid averages are location-based.
+CONTRACT = case(
+    (and_(F.activity_kind == "electricity", F.organization_id.is_not(None)), literal("yes", String))
+)
+SLICED: dict[str, Any] = {
+    **CELLS,
+    "scope3_category": cast(E.scope3_category, Text),
+    "method": DECISION.method,
+    "release": SOURCE,
+    "band": BAND,
+    "contract": CONTRACT,
+}
+
+
+def slices(
+    session: Session, organization_id: UUID, reach: Reach, wanted: EmissionFilter
+) -> Generator[Slice, None, None]:
+    """Yield the figures summed as finely as any table of a report tells them apart."""
+    width = len(KEYS)
+    query = (
+        joined(
+            [
+                *(SLICED[name].label(f"key_{name}") for name in KEYS),
+                func.count(),
+                exact_sum(CELLS["kg_co2e"]),
+                exact_sum(CELLS["biogenic_kg_co2"]),
+            ],
+            organization_id,
+        )
+        .outerjoin(
+            DECISION,
+            and_(DECISION.organization_id == organization_id, DECISION.id == E.decision_id),
+        )
+        .where(*conditions(organization_id, reach, wanted))
+        .group_by(*(ordinal(n) for n in range(width)))
+        .execution_options(yield_per=FETCHED_ROWS)
+    )
+    with session.execute(query) as rows:
+        for row in rows:
+            totals = Totals(row[width], Decimal(row[width + 1]), Decimal(row[width + 2]))
+            yield Slice(tuple(row[:width]), totals)
+
+
+def contributors(
+    session: Session, organization_id: UUID, reach: Reach, wanted: EmissionFilter
+) -> list[Contributor]:
+    """Return the activities whose figures add up to most, by name, scope and category."""
+    rows = session.execute(
+        select(
+            E.activity_name,
+            CELLS["scope"],
+            func.coalesce(E.category, literal("", String)),
+            func.count(),
+            exact_sum(CELLS["kg_co2e"]),
+            exact_sum(CELLS["biogenic_kg_co2"]),
+        )
+        .where(*conditions(organization_id, reach, wanted))
+        .group_by(ordinal(0), ordinal(1), ordinal(2))
+        .order_by(
+            func.abs(func.coalesce(func.sum(CELLS["kg_co2e"]), 0)).desc(), ordinal(0), ordinal(1)
+        )
+        .limit(CONTRIBUTORS)
+    )
+    return [
+        Contributor(name, scope, category, Totals(count, Decimal(kg), Decimal(biogenic)))
+        for name, scope, category, count, kg, biogenic in rows
+    ]
+
+
+def period(
+    session: Session, organization_id: UUID, reach: Reach, wanted: EmissionFilter
+) -> tuple[dt.date | None, dt.date | None]:
+    """Return the first and the last day that figures tell of; a year counts as its whole."""
+    first = func.coalesce(E.activity_on, func.make_date(E.activity_year, 1, 1))
+    last = func.coalesce(E.activity_on, func.make_date(E.activity_year, 12, 31))
+    row = session.execute(
+        select(func.min(first), func.max(last)).where(*conditions(organization_id, reach, wanted))
+    ).one()
+    return row[0], row[1]
+
+
+def _files(organization_id: UUID, reach: Reach, wanted: EmissionFilter) -> list[Any]:
+    """Return the WHERE of the files that a report could draw from."""
+    found = [
+        FILE.organization_id == organization_id,
+        FILE.status == FileStatus.COMPLETED.value,
+        FILE.deleted_at.is_(None),
+    ]
+    if reach.projects is not None:
+        found.append(FILE.project_id.in_(reach.projects))
+    if wanted.project_id is not None:
+        found.append(FILE.project_id == wanted.project_id)
+    if wanted.file_id is not None:
+        found.append(FILE.id == wanted.file_id)
+    return found
+
+
+def waiting(
+    session: Session, organization_id: UUID, reach: Reach, wanted: EmissionFilter
+) -> Waiting:
+    """Return what the files hold that is in no figure. Filters other than file and project cannot
+    be asked of rows that have no figure, so they are not."""
+    files = session.execute(
+        select(
+            func.count(),
+            func.coalesce(func.sum(FILE.rows_total), 0),
+            func.coalesce(func.sum(FILE.rows_calculated), 0),
+            func.coalesce(func.sum(FILE.rows_in_review), 0),
+            func.coalesce(func.sum(FILE.rows_rejected), 0),
+        ).where(*_files(organization_id, reach, wanted))
+    ).one()
+    reviews = session.execute(
+        select(func.count(), func.coalesce(func.sum(REVIEW.kg_at_risk), 0.0)).where(
+            REVIEW.organization_id == organization_id,
+            REVIEW.status == "open",
+            REVIEW.deleted_at.is_(None),
+            REVIEW.file_id.in_(select(FILE.id).where(*_files(organization_id, reach, wanted))),
+        )
+    ).one()
+    return Waiting(
+        files=files[0],
+        rows=files[1],
+        calculated=files[2],
+        in_review=files[3],
+        rejected=files[4],
+        reviews=reviews[0],
+        kg_at_risk=float(reviews[1]),
+    )
+
+
+def fallbacks(
+    session: Session, organization_id: UUID, reach: Reach, wanted: EmissionFilter
+) -> list[Fallback]:
+    """Return how often a decision took another region, year or the like than was asked for."""
+    fallback = func.jsonb_array_elements(DECISION.fallbacks, type_=JSONB).column_valued("fallback")
+    rows = session.execute(
+        select(
+            fallback["kind"].astext,
+            func.count(),
+            func.coalesce(func.sum(DECISION.row_count), 0),
+        )
+        .select_from(DECISION)
+        .join(fallback.scalar_alias, true())
+        .where(
+            DECISION.organization_id == organization_id,
+            DECISION.deleted_at.is_(None),
+            DECISION.emission_factor_id.is_not(None),
+            DECISION.file_id.in_(select(FILE.id).where(*_files(organization_id, reach, wanted))),
+        )
+        .group_by(ordinal(0))
+        .order_by(func.count().desc(), ordinal(0))
+    )
+    return [Fallback(kind, activities, int(rows_)) for kind, activities, rows_ in rows]
+
+
+def release_facts(session: Session) -> dict[str, Release]:
+    """Return publisher, title and licence of every release, by name."""
+    nothing = Totals(0, Decimal(), Decimal())
+    rows = session.execute(
+        select(RELEASE.name, RELEASE.title, RELEASE.publisher, RELEASE.licence, RELEASE.gwp_set)
+    )
+    return {r.name: Release(r.name, r.title, r.publisher, r.licence, r.gwp_set or "", nothing)
+            for r in rows}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The organization's settings that a report tells of, as of now."""
+
+    review_below: float
+    hold_below: float
+    base_year: int | None
+
+
+def rules(session: Session, organization_id: UUID) -> Rules:
+    """Return the organization's thresholds and its base year."""
+    row = session.execute(
+        select(ORGANIZATION.review_below, ORGANIZATION.hold_below, ORGANIZATION.base_year).where(
+            ORGANIZATION.id == organization_id
+        )
+    ).one()
+    return Rules(row[0], row[1], row[2])
+
+
+def first_of(year: int) -> dt.date:
+    """Return the first day of a year."""
+    return dt.date(year, 1, 1)
+
+
+def last_of(year: int) -> dt.date:
+    """Return the last day of a year."""
+    return dt.date(year, 12, 31)
+
+
+def used_factors(
+    session: Session, organization_id: UUID, reach: Reach, wanted: EmissionFilter
+) -> Generator[tuple[Cell, ...], None, None]:
+    """Yield each factor that figures were calculated with, cells as FACTOR_COLUMNS."""
+    names = (
+        F.name, F.category, F.value_per_unit, F.unit, F.region, F.source, F.source_year, SOURCE,
+        F.source_id, F.gwp_set, F.licence,
+    )  # fmt: skip
+    query = (
+        joined([cast(F.id, Text), *names, func.count(), exact_sum(E.calculated_emission)],
+               organization_id)
+        .where(*conditions(organization_id, reach, wanted), F.id.is_not(None))
+        .group_by(F.id)
+        .order_by(func.count().desc(), F.id)
+        .execution_options(yield_per=FETCHED_ROWS)
+    )  # fmt: skip
+    with session.execute(query) as rows:
+        for row in rows:
+            yield tuple(row)
+
+
+def rejected_rows(
+    session: Session, organization_id: UUID, reach: Reach, wanted: EmissionFilter
+) -> Generator[tuple[Cell, ...], None, None]:
+    """Yield the rejected rows of the files concerned, cells as ISSUE_COLUMNS."""
+    query = (
+        select(
+            FILE.filename, ISSUE.sheet, ISSUE.row_number, ISSUE.column_name, ISSUE.code,
+            ISSUE.message, ISSUE.value_text,
+        )
+        .join(FILE, and_(FILE.organization_id == organization_id, FILE.id == ISSUE.file_id))
+        .where(
+            ISSUE.organization_id == organization_id,
+            ISSUE.severity == "rejected",
+            *_files(organization_id, reach, wanted),
+        )
+        .order_by(ISSUE.file_id, ISSUE.row_number, ISSUE.id)
+        .limit(MOST_ISSUES)
+        .execution_options(yield_per=FETCHED_ROWS)
+    )  # fmt: skip
+    with session.execute(query) as rows:
+        for row in rows:
+            yield tuple(row)

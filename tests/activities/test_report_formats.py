@@ -1,0 +1,338 @@
+"""The same report as CSV, Excel and PDF: one truth in three dresses, and hostile text in each."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import re
+import zipfile
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pypdfium2
+import pytest
+from sqlalchemy import Engine, text
+from sqlmodel import Session
+
+from activities.report import GenerateReports
+from core.contracts import ReportRef
+from core.keys import annex_key, report_key
+from core.permissions import Reach
+from core.reporting import GroupBy, ReportFormat, ReportLayout, ReportType
+from db.engine import tenant_session
+from db.models import EmissionFactor
+from db.queries import emissions, reports
+from db.queries.emissions import EmissionFilter
+from runtime.adapters.renderer_csv import CsvRenderer
+from runtime.adapters.renderer_excel import ExcelRenderer
+from runtime.adapters.renderer_pdf import PdfRenderer
+from runtime.adapters.storage_local import LocalStorage
+from tests.activities.test_report import NOW, add, done, emission
+from tests.factories import Uploader
+
+pytestmark = pytest.mark.timeout(240)
+FORMATS = tuple(ReportFormat)
+# What a tenant may write into any text there is.
+HOSTILE = (
+    '=HYPERLINK("http://evil","x")<script>alert(1)</script>{{7*7}}<img src="file:///etc/passwd">'
+)
+
+
+@pytest.fixture
+def generate(worker_engine: Engine, storage: LocalStorage, tmp_path: Path) -> GenerateReports:
+    renderers = {
+        ReportFormat.CSV: CsvRenderer(),
+        ReportFormat.EXCEL: ExcelRenderer(),
+        ReportFormat.PDF: PdfRenderer(),
+    }
+    return GenerateReports(worker_engine, storage, renderers, work_dir=tmp_path / "work")
+
+
+def ask(uploader: Uploader, kind: ReportFormat, **values: Any) -> ReportRef:
+    from db.ids import uuid7
+
+    criteria = reports.Criteria(
+        {},
+        values.pop("wanted", EmissionFilter()),
+        Reach(),
+        values.pop("by", (GroupBy.SCOPE, GroupBy.CATEGORY)),
+        values.pop("details", True),
+        0,
+        NOW,
+        values.pop("layout", ReportLayout.STANDARD),
+    )
+    given = {"name": "Year 2024", "description": None} | values
+    ref = ReportRef(organization_id=uploader.organization_id, report_id=uuid7())
+    with tenant_session(uploader.engine, uploader.organization_id) as session:
+        new = reports.NewReport(
+            id=ref.report_id, user_id=uploader.user_id, report_type=ReportType.CUSTOM,
+            file_format=kind, criteria=criteria, **given,
+        )  # fmt: skip
+        reports.add_report(session, uploader.organization_id, new)
+        session.commit()
+    return ref
+
+
+def stored(uploader: Uploader, key: str) -> bytes:
+    with uploader.storage.open(key) as stream:
+        return stream.read()
+
+
+def made(
+    uploader: Uploader, generate: GenerateReports, run: Any, kind: Any, **values: Any
+) -> bytes:
+    ref = ask(uploader, kind, **values)
+    assert run(generate.generate_report, ref).status == "completed"
+    return stored(uploader, report_key(ref.organization_id, ref.report_id, kind))
+
+
+def pages(data: bytes) -> list[str]:
+    document = pypdfium2.PdfDocument(data)
+    return [page.get_textpage().get_text_bounded() for page in document]
+
+
+def squeezed(found: list[str]) -> str:
+    """Return the text without white space: a PDF breaks lines where it likes."""
+    return re.sub(r"\s+", "", "".join(found))
+
+
+class Workbook:
+    """A workbook as a spreadsheet program shows it: formulas are worked out from the cells."""
+
+    def __init__(self, data: bytes) -> None:
+        self.book = openpyxl.load_workbook(io.BytesIO(data))
+        self.values = openpyxl.load_workbook(io.BytesIO(data), data_only=True)
+
+    def formulas(self) -> list[tuple[str, str, str]]:
+        return [
+            (sheet.title, cell.coordinate, cell.value)
+            for sheet in self.book
+            for row in sheet.iter_rows()
+            for cell in row
+            if cell.data_type == "f"
+        ]
+
+    def worked_out(self, sheet: str, formula: str) -> Decimal:
+        if found := re.fullmatch(r"=SUM\((\w+):(\w+)\)", formula):
+            return sum(
+                (self.number(sheet, c.coordinate) for row in self.book[sheet][
+                    f"{found[1]}:{found[2]}"] for c in row), Decimal()
+            )  # fmt: skip
+        total = Decimal()
+        for name, sums, keys, key in re.findall(
+            r"SUMIFS\('([^']+)'!([^,]+),'[^']+'!([^,]+),\"([^\"]*)\"\)", formula
+        ):
+            cells = zip(self.book[name][sums.replace("$", "")],
+                        self.book[name][keys.replace("$", "")], strict=True)  # fmt: skip
+            for (amount,), (label,) in cells:
+                if str(label.value or "").lower() == key.lower() and amount.value is not None:
+                    total += Decimal(repr(amount.value))
+        return total
+
+    def number(self, sheet: str, place: str) -> Decimal:
+        value = self.book[sheet][place].value
+        if isinstance(value, str) and value.startswith("="):
+            return self.worked_out(sheet, value)
+        return Decimal(repr(value or 0))
+
+
+@pytest.fixture
+def ledger(uploader: Uploader) -> None:
+    """0.1 + 0.2 + 8850 + 1e-3 and a credit of −12.5 count; 500 is biogenic. Total 8837.801."""
+    own = add(
+        uploader, EmissionFactor, source_id="own-1", name="Green tariff", category="Electricity",
+        unit="kWh", dimension="energy", value_per_unit=0.001, activity_kind="electricity",
+    )  # fmt: skip
+    file = done(uploader, rows_total=9, rows_calculated=6, rows_in_review=1, rows_rejected=2)
+    add_rejected(uploader, file)
+    emission(uploader, file, 2, 0.1, activity_on=dt.date(2024, 3, 1))
+    emission(uploader, file, 3, 0.2, activity_year=2024, confidence_score=0.62)
+    emission(uploader, file, 4, 8850.0, scope=2, category=None, activity_on=dt.date(2024, 5, 2))
+    emission(uploader, file, 5, 0.001, scope=2, category="Electricity", emission_factor_id=own)
+    emission(uploader, file, 6, -12.5, scope=3, scope3_category=1, activity_name="Credit note")
+    emission(uploader, file, 7, 500.0, scope=None, biogenic=True)
+
+
+def add_rejected(uploader: Uploader, file: Any) -> None:
+    with Session(uploader.engine) as session:
+        for row in (8, 9):
+            session.execute(
+                text(
+                    "INSERT INTO row_issues (organization_id, file_id, part, row_number, code,"
+                    " severity, message, value_text) VALUES (:o, :f, 0, :r, 'unit_missing',"
+                    " 'rejected', 'Name a unit.', :v)"
+                ),
+                {"o": file.organization_id, "f": file.file_id, "r": row, "v": HOSTILE},
+            )
+        session.commit()
+
+
+def test_all_formats_and_the_api_agree_on_every_total(
+    uploader: Uploader, generate: GenerateReports, ledger: None, run: Any
+) -> None:
+    whole, biogenic = "8837.801", "500"
+    with tenant_session(uploader.engine, uploader.organization_id) as session:
+        summary = emissions.summarize(session, uploader.organization_id, Reach(), EmissionFilter())
+    assert (summary.total_kg_co2e, summary.biogenic_kg_co2) == (8837.801, 500.0)
+
+    table = made(uploader, generate, run, ReportFormat.CSV).decode("utf-8-sig")
+    rows = list(csv.DictReader(io.StringIO(table)))
+    [total] = [row for row in rows if row["record"] == "total"]
+    assert (total["kg_co2e"], total["biogenic_kg_co2"]) == (whole, biogenic)
+
+    shown = squeezed(pages(made(uploader, generate, run, ReportFormat.PDF)))
+    assert f"Total{whole}{biogenic}" in shown
+    assert "Scope10.30" in shown
+    assert "Scope28850.0010" in shown
+    assert "Scope3-12.50" in shown
+
+    book = Workbook(made(uploader, generate, run, ReportFormat.EXCEL))
+    formulas = book.formulas()
+    assert len(formulas) > 20
+    for sheet, place, formula in formulas:
+        cached = Decimal(repr(book.values[sheet][place].value))
+        assert book.worked_out(sheet, formula) == cached, (sheet, place, formula)
+    totals = {
+        (row[0].value, row[2].value, row[3].value)
+        for sheet in ("Summary", "By scope and category", "Breakdown")
+        for row in book.values[sheet].iter_rows(max_col=4)
+        if row[0].value == "Total"
+    }
+    assert totals == {("Total", 8837.801, 500)}
+
+
+def test_the_pages_say_what_is_not_in_the_figures_and_how_sure_they_are(
+    uploader: Uploader, generate: GenerateReports, ledger: None, run: Any
+) -> None:
+    shown = squeezed(pages(made(uploader, generate, run, ReportFormat.PDF)))
+    assert "Of9rowsinthesefiles,1waitforaperson'sdecisionand2wererejected" in shown.replace(
+        "’", "'"
+    )
+    assert "9rows=6calculated+1inreview+2rejected" in shown
+    assert "bytheorganization'sownsupplierorcontractfactors(market-based)10.000" in shown
+    assert "0.6to0.7510.0000.0%" in shown or "0.6to0.7510.000<0.1%" in shown
+
+
+def test_a_pdf_is_tagged_titled_outlined_and_numbered(
+    uploader: Uploader, generate: GenerateReports, ledger: None, run: Any
+) -> None:
+    data = made(uploader, generate, run, ReportFormat.PDF)
+    document = pypdfium2.PdfDocument(data)
+    titles = [entry.get_title() for entry in document.get_toc()]
+    assert {"Summary", "Where it comes from", "Method", "Data quality", "Figures"} <= set(titles)
+    assert document.get_metadata_value("Title") == "Year 2024 – Harbour & Hill"
+    assert document.is_tagged()
+    last = len(document)
+    assert f"{last} / {last}" in pages(data)[-1]
+
+
+def test_the_inventory_layout_names_all_fifteen_categories_and_the_base_year(
+    uploader: Uploader, generate: GenerateReports, ledger: None, run: Any
+) -> None:
+    with Session(uploader.engine) as session:
+        session.execute(text("UPDATE organizations SET base_year = 2023"))
+        session.commit()
+    file = done(uploader, "2023.csv")
+    emission(uploader, file, 2, 1000.0, activity_on=dt.date(2023, 7, 1))
+    data = made(
+        uploader, generate, run, ReportFormat.PDF, layout=ReportLayout.GHG_INVENTORY,
+        wanted=EmissionFilter(date_from=dt.date(2024, 1, 1), date_to=dt.date(2024, 12, 31)),
+    )  # fmt: skip
+    found = pages(data)
+    inventory = next(page for page in found[1:] if "Greenhouse gas inventory" in page)
+    assert found.index(inventory) == 1  # right after the cover
+    for number in range(1, 16):
+        assert f"Scope 3.{number}:" in inventory
+    assert inventory.count("not reported") >= 14
+    # Scope 1 of 2024 is 0.1 + 0.2 kg against 1,000 kg: 0.0003 − 1 = −99.97 %
+    assert "Scope11.0000.000-100.0%" in squeezed([inventory])
+
+
+def test_the_details_of_a_pdf_end_in_an_annex_with_every_figure(
+    uploader: Uploader, generate: GenerateReports, run: Any
+) -> None:
+    file = done(uploader)
+    for row in range(2, 312):  # 310 figures of 1 … 310 kg, the smallest first
+        emission(uploader, file, row, float(row - 1), activity_name=f"Row {row}")
+    ref = ask(uploader, ReportFormat.PDF)
+    run(generate.generate_report, ref)
+    data = stored(uploader, report_key(ref.organization_id, ref.report_id, "pdf"))
+    shown = pages(data)
+    details = "".join(shown[next(i for i, p in enumerate(shown) if "largest of" in p) :])
+    assert "The 300 largest of 310 figures" in re.sub(r"\s+", " ", details)
+    listed = re.findall(r"Row (\d+)\s", details)
+    assert [int(row) for row in listed] == list(range(311, 11, -1))
+    annex = stored(uploader, annex_key(ref.organization_id, ref.report_id)).decode("utf-8-sig")
+    rows = list(csv.DictReader(io.StringIO(annex)))
+    assert sum(row["record"] == "emission" for row in rows) == 310
+    [total] = [row for row in rows if row["record"] == "total"]
+    assert total["kg_co2e"] == "48205"  # 310 × 311 / 2
+
+
+def test_a_report_that_is_given_up_leaves_no_annex(
+    uploader: Uploader, generate: GenerateReports, ledger: None, run: Any
+) -> None:
+    from core.contracts import FailReportInput, Problem
+
+    ref = ask(uploader, ReportFormat.PDF)
+    uploader.storage.put(annex_key(ref.organization_id, ref.report_id), io.BytesIO(b"half"))
+    problem = Problem(code="cancelled", message="Cancelled.")
+    run(generate.fail_report, FailReportInput(**ref.model_dump(), problem=problem))
+    assert not uploader.storage.exists(annex_key(ref.organization_id, ref.report_id))
+
+
+def test_hostile_text_is_text_in_every_format(
+    uploader: Uploader, generate: GenerateReports, run: Any
+) -> None:
+    file = done(uploader, HOSTILE[:60].replace("/", "_"))
+    emission(
+        uploader, file, 2, 1.5, activity_name=HOSTILE, category=HOSTILE, activity_type=HOSTILE,
+        region="GB", activity_description="\x0b\x1f control",
+    )  # fmt: skip
+    add_rejected(uploader, file)
+    values = {"name": HOSTILE, "description": HOSTILE}
+    shown = squeezed(pages(made(uploader, generate, run, ReportFormat.PDF, **values)))
+    assert "<script>alert(1)</script>{{7*7}}" in shown
+    assert "root:" not in shown
+    data = made(uploader, generate, run, ReportFormat.EXCEL, **values)
+    book = openpyxl.load_workbook(io.BytesIO(data))
+    cells = [c for sheet in book for row in sheet.iter_rows() for c in row if c.value == HOSTILE]
+    assert len(cells) >= 6
+    assert {c.data_type for c in cells} == {"s"}
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        names = " ".join(archive.namelist())
+    assert "external" not in names.lower()
+
+
+@pytest.mark.parametrize("wanted", FORMATS)
+def test_a_report_without_a_single_figure_is_a_report(
+    uploader: Uploader, generate: GenerateReports, run: Any, wanted: ReportFormat
+) -> None:
+    data = made(uploader, generate, run, wanted)
+    assert len(data) > 100
+    if wanted is ReportFormat.PDF:
+        assert "No figure meets the criteria" in " ".join(pages(data))
+
+
+def test_a_workbook_has_frozen_headers_filters_and_numbers_as_numbers(
+    uploader: Uploader, generate: GenerateReports, ledger: None, run: Any
+) -> None:
+    book = openpyxl.load_workbook(io.BytesIO(made(uploader, generate, run, ReportFormat.EXCEL)))
+    names = ["Summary", "By scope and category", "Breakdown", "Emissions", "Factors", "Issues"]
+    assert book.sheetnames == names
+    for name in names[3:]:
+        assert book[name].freeze_panes == "A2"
+        assert book[name].auto_filter.ref
+    header = [cell.value for cell in book["Emissions"][1]]
+    first = dict(zip(header, (cell for cell in book["Emissions"][2]), strict=True))
+    assert (first["kg_co2e"].data_type, first["kg_co2e"].value) == ("n", 0.1)
+    assert first["date"].value.isoformat() == "2024-03-01T00:00:00"
+    assert first["kg_co2e"].number_format == "#,##0.000"
+    issues = [[cell.value for cell in row] for row in book["Issues"].iter_rows(min_row=2)]
+    assert [row[2:6] for row in issues] == [
+        [8, None, "unit_missing", "Name a unit."],
+        [9, None, "unit_missing", "Name a unit."],
+    ]
