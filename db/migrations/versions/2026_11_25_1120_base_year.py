@@ -1,7 +1,7 @@
 """A base year for an organization.
 
 Revision ID: 2026_11_25_1120
-Revises: 2026_11_23_0940
+Revises: 2026_11_25_1011
 """
 
 from pathlib import Path
@@ -9,7 +9,7 @@ from pathlib import Path
 from alembic import op
 
 revision = "2026_11_25_1120"
-down_revision: str | None = "2026_11_23_0940"
+down_revision: str | None = "2026_11_25_1011"
 branch_labels = None
 depends_on = None
 
