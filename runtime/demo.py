@@ -68,6 +68,20 @@ class Api:
             self.show(route)
         return self.checked(self.client.get(route))
 
+    def post(self, route: str, body: Json) -> Json:
+        """Ask for something to be made."""
+        text = shlex.quote(json.dumps(body))
+        self.show(route, f"-H 'Content-Type: application/json' -d {text}")
+        return self.checked(self.client.post(route, json=body))
+
+    def save(self, url: str, target: Path) -> None:
+        """Download a link, which is its own right of access, to a file."""
+        with httpx.stream("GET", url, timeout=60) as answer:
+            answer.raise_for_status()
+            with target.open("wb") as sink:
+                for chunk in answer.iter_bytes():
+                    sink.write(chunk)
+
     def show(self, route: str, rest: str = "", *, after: str = "") -> None:
         """Print the request as a curl line that can be pasted."""
         token = "" if route.startswith("/v1/auth") else '-H "Authorization: Bearer $TOKEN" '
@@ -115,7 +129,8 @@ def run(state_dir: Path, file: Path | None, region: str | None) -> int:
         if status["status"] == "failed":
             return show_failure(console, detail)
         show_result(api, detail, console)
-        show_links(where, detail, console)
+        report = make_report(api, file_id, state_dir / "demo-report.pdf", tend)
+        show_links(where, detail, report, console)
         if sys.stdin.isatty() and running_stack(state_dir) is not None:
             wait_for_enter(console, tend)
     return 0
@@ -320,11 +335,34 @@ def issue_table(issues: list[Json]) -> Table:
     return table
 
 
-def show_links(where: Addresses, detail: Json, console: Console) -> None:
+def make_report(api: Api, file_id: str, target: Path, tend: Callable[[], None]) -> Path:
+    """Have the file's footprint written as a PDF, and save it."""
+    body = {
+        "name": "Greenhouse gas report",
+        "file_format": "pdf",
+        "report_type": "detailed",
+        "criteria": {"file_id": file_id},
+    }
+    route = f"/v1/emissions/reports/{api.post('/v1/emissions/reports', body)['report_id']}"
+    api.show(route, after="   # until its status is completed")
+    deadline = time.monotonic() + TIMEOUT_S
+    while (report := api.get(route, show=False))["status"] == "generating":
+        if time.monotonic() > deadline:
+            raise Unavailable(f"the report is not done after {TIMEOUT_S} s; see .tonnage/logs")
+        tend()
+        time.sleep(POLL_S)
+    if not report["download_url"]:
+        raise Unavailable(report["error_message"] or "the report could not be written")
+    api.save(report["download_url"], target)
+    return target
+
+
+def show_links(where: Addresses, detail: Json, report: Path, console: Console) -> None:
     """Say where to look further."""
     job = detail["processing_job_id"].replace("/", "%2F")
     console.print(
         Panel.fit(
+            f"PDF report    {shown_path(report.resolve())}\n"
             f"API docs      {where.api_url}/docs\n"
             f"This pipeline {where.temporal_ui_url}/namespaces/tonnage/workflows/{job}\n"
             f"Login         {where.email}  /  {where.password}\n"

@@ -159,6 +159,7 @@ def test_the_stack_survives_taken_ports_kills_and_restarts(state: Path, tmp_path
         )  # fmt: skip
         assert "59 = 52 calculated + 3 in review + 4 rejected" in demo.stdout
         assert "step by step" in demo.stdout
+        assert (state / "demo-report.pdf").read_bytes().startswith(b"%PDF-")
 
     # Ctrl-C stops everything in order, also for somebody who presses it twice.
     process.send_signal(signal.SIGINT)
