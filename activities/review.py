@@ -128,7 +128,11 @@ class ApplyReviews:
         count = 0
         for rows in self.parts(task):
             count += len(rows)
-            issues = (issue_of(row) for row in rows if (row.sheet, row.row_number) not in deleted)
+            issues = (
+                issue_of(row)
+                for row in rows
+                if (row.sheet, row.row_number, row.column_number) not in deleted
+            )
             pipeline.add_issues(session, organization_id, found.file_id, AFTERWARDS, issues)
         require_all(count, found.row_count)
         held = found.decision.outcome is Outcome.HELD  # never had figures
@@ -186,4 +190,5 @@ def issue_of(row: ActivityRow) -> RowIssue:
         code=REJECTED,
         severity=Severity.REJECTED,
         message="A person decided that no emission factor fits this activity.",
+        column_number=row.column_number,
     )

@@ -1,8 +1,8 @@
 """Dates and periods as people write them, without guessing which number is the month.
 
 "03/04/2024" is 3 April or March 4: the order is decided for a whole column from those of its
-values that fit one way only, then by the region of the row; otherwise `date_ambiguous`. A month,
-a quarter or a half year is read as its first day and marked as a period; a year has no day.
+values that fit one way only, then by the region of the row; otherwise `date_ambiguous`. A week,
+a month, a quarter or a half year is read as its first day and marked as a period; a year has none.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class ActivityDate:
 
     on: dt.date | None
     year: int
-    period: Literal["day", "month", "quarter", "half_year", "year", "range"] = "day"
+    period: Literal["day", "week", "month", "quarter", "half_year", "year", "range"] = "day"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,11 @@ _QUARTER = re.compile(
     r"(?:(?:de|of)\s+)?(?P<y4>\d{4}))"
 )
 _HALF = re.compile(r"[hs]([12])[\s\-/]*(\d{4})|(\d{4})[\s\-/]*[hs]([12])")
+_WEEK_MARK = r"(?:w|wk|week|kw|cw|woche|kalenderwoche|semaine|sem|semana)"
+_WEEK = re.compile(
+    rf"(?P<y1>\d{{4}})[\s\-/]*{_WEEK_MARK}\.?[\s\-]*(?P<w1>\d{{1,2}})(?:-(?P<day>[1-7]))?"
+    rf"|{_WEEK_MARK}\.?[\s\-]*(?P<w2>\d{{1,2}})[\s\-/,]*(?:(?:de|of)\s+)?(?P<y2>\d{{4}})"
+)
 _FISCAL = re.compile(
     r"(?P<mark>fy|financial year|fiscal year|gj|wj|exercice|ejercicio)?\s*'?(?P<first>\d{4}|\d{2})"
     r"\s*[-/]\s*'?(?P<second>\d{4}|\d{2})"
@@ -137,6 +142,11 @@ def _fold(text: str) -> str:
     return _WEEKDAY.sub("", folded).strip(" ,")
 
 
+def month_of(text: str) -> int | None:
+    """Return the number of a month that is named without its year: "Jan", "März", "févr."."""
+    return _MONTH.get(_fold(text).rstrip("."))
+
+
 def _full_year(digits: str) -> int:
     digits = digits.strip("'")
     if len(digits) == 4:
@@ -159,6 +169,18 @@ def _period(
     if not FIRST_YEAR <= year <= LAST_YEAR or not 1 <= month <= 12:
         return INVALID
     return ActivityDate(dt.date(year, month, 1), year, period)
+
+
+def _week(match: re.Match[str]) -> ActivityDate | DateProblem:
+    """Read an ISO week as its Monday; the year is the one that the week is counted in."""
+    year, week = int(match["y1"] or match["y2"]), int(match["w1"] or match["w2"])
+    if not FIRST_YEAR <= year <= LAST_YEAR:
+        return INVALID
+    try:
+        on = dt.date.fromisocalendar(year, week, int(match["day"] or 1))
+    except ValueError:
+        return INVALID
+    return ActivityDate(on, year, "day" if match["day"] else "week")
 
 
 @lru_cache(maxsize=65_536)
@@ -196,7 +218,7 @@ def order_of(seen: Counter[DateOrder], *, region: str | None = None) -> DateOrde
 def read_date(
     text: str | None, order: DateOrder = DateOrder.BY_REGION, *, region: str | None = None
 ) -> ActivityDate | DateProblem:
-    """Read a day, month, quarter, half year, year, financial year or range of days.
+    """Read a day, week, month, quarter, half year, year, financial year or range of days.
 
     A financial year counts as the year in which it begins; a range as the day on which it does.
     """
@@ -259,6 +281,8 @@ def _read_period(text: str, _order: DateOrder, _region: str | None) -> _Found:
         quarter = match["a"] or match["b"] or match["c"] or match["d"]
         year = match["y1"] or match["y2"] or match["y3"] or match["y4"]
         return _period(_full_year(year), 3 * int(quarter) - 2, "quarter")
+    if match := _WEEK.fullmatch(text):
+        return _week(match)
     if match := _HALF.fullmatch(text):
         return _period(int(match[2] or match[3]), 6 * int(match[1] or match[4]) - 5, "half_year")
     if (match := _COMPACT.fullmatch(text)) and not match[3]:

@@ -228,3 +228,4 @@ class RowIssue:
     severity: Severity
     message: str  # names the remedy
     value_text: str | None = None  # cut to 200 characters
+    column_number: int = 0  # as in ActivityRow

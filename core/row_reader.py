@@ -161,6 +161,7 @@ class RowReader:
         self._has_volume = table.has(Field.VOLUME)
         self._has_amount = table.has(Field.AMOUNT)
         self._headings = {f: table.heading_of(f) or f.value for f in Field}
+        self._column = 0  # of the figure, where the row holds several
         self._setting = lru_cache(maxsize=65_536)(self._read_setting)
         self._money = lru_cache(maxsize=4_096)(self._find_money)
         self._measure = lru_cache(maxsize=4_096)(self._find_measure)
@@ -168,6 +169,7 @@ class RowReader:
 
     def read(self, number: int, column: int, typed: list[str], cells: list[str]) -> TypedRow | None:
         """Return a typed row, None when it is rejected; issues say why."""
+        self._column = column
         texts = Texts(*cells)
         name = texts.name or texts.description or texts.kind
         if (problem := _problem_of_names(name, texts.kind)) is not None:
@@ -350,11 +352,13 @@ class RowReader:
         return _Measure(unit(home), "", (*used, "currency_defaulted"))
 
     def _issue(self, number: int, problem: _Problem, severity: Severity) -> None:
-        column = self._headings[problem.field]
+        at, column = self._column, self._headings[problem.field]
+        if at and problem.field in (Field.VOLUME, Field.AMOUNT):
+            column = self._table.columns[at - 1].heading or self._table.columns[at - 1].letter
         message = f'Row {number}, column "{column[:60]}": {problem.message}'
         value = problem.value[:_VALUE_CHARACTERS] if problem.value else None
         self._issues.append(
-            RowIssue(self._table.sheet, number, column, problem.code, severity, message, value)
+            RowIssue(self._table.sheet, number, column, problem.code, severity, message, value, at)
         )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from core.parsing.report import RAW_SCHEMA, ParseOptions, ParseReport, RowKind
+from core.parsing.report import RAW_SCHEMA, ParseOptions, ParseReport, RowKind, TableReport
 from core.records import ActivityRow, Basis, Dimension, Field, RowIssue, Severity
 from core.row_reader import RowReader, TypedRow
 
@@ -86,14 +86,16 @@ def validate_part(table: pa.Table, context: ValidationContext) -> tuple[pa.Table
         raise ValueError("not a raw part")
     issues: list[RowIssue] = []
     typed: list[TypedRow] = []
-    readers: dict[str, RowReader] = {}
+    readers: dict[int, RowReader] = {}
+    tables = _Tables(context.report)
     places = (table.column(name).to_pylist() for name in ("sheet", "row_number", "column_number",
                                                           "kind", "typed"))  # fmt: skip
     for sheet, number, column, kind, held, *texts in zip(*places, *_texts(table), strict=True):
-        reader = readers.get(sheet)
+        table_of_row = tables.of(sheet, number)
+        reader = readers.get(id(table_of_row))
         if reader is None:
-            reader = readers[sheet] = RowReader(
-                context.report.table(sheet), context.region, context.year, issues
+            reader = readers[id(table_of_row)] = RowReader(
+                table_of_row, context.region, context.year, issues
             )
         if kind != RowKind.DATA:
             code, message = _KINDS[kind]
@@ -105,6 +107,27 @@ def validate_part(table: pa.Table, context: ValidationContext) -> tuple[pa.Table
         if row is not None:
             typed.append(row)
     return _typed_table(typed), issues
+
+
+class _Tables:
+    """Finds the table of a row; rows come in order, so it is nearly always the last one found."""
+
+    def __init__(self, report: ParseReport) -> None:
+        self._report = report
+        self._sheet: str | None = None
+        self._rows = range(0)
+
+    def of(self, sheet: str, number: int) -> TableReport:
+        """Return the table that a row is of."""
+        if sheet != self._sheet or number not in self._rows:
+            self._table = self._report.table(sheet, number)
+            later = [t.header_row for t in self._report.tables
+                     if t.sheet == sheet and t.header_row > self._table.header_row]  # fmt: skip
+            self._sheet = sheet
+            self._rows = range(min(later, default=1 << 31))
+            if self._table is not self._report.table(sheet):
+                self._rows = range(self._table.header_row + 1, self._rows.stop)
+        return self._table
 
 
 def _texts(table: pa.Table) -> list[list[str]]:

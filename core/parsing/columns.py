@@ -10,12 +10,12 @@ make every line an activity of its own. A narrative that is mostly reference num
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from core.activity_key import fold
-from core.dates import ActivityDate, read_date
+from core.dates import ActivityDate, month_of, read_date
 from core.money import ISO_4217, parse_currency
 from core.numbers import NumberProblem, read_number, split_quantity
 from core.parsing.headings import Heading, fields_of, fold_heading, is_comment, read_heading
@@ -79,7 +79,9 @@ def _is_currency(text: str) -> bool:
 
 def _is_date(text: str) -> bool:
     found = read_date(text)
-    return isinstance(found, ActivityDate) or found.code == "date_ambiguous"
+    if isinstance(found, ActivityDate) or found.code == "date_ambiguous":
+        return True
+    return month_of(text) is not None
 
 
 _REFERENCE = re.compile(r"\d{4,}|^[\d\s./\\-]*\d[\d\s./\\-]*$")
@@ -189,24 +191,37 @@ def _by_content(index: int, seen: Profile) -> list[_Guess]:
     return guesses
 
 
+def profiles_of(headings: Sequence[str], sample: Sequence[Sequence[str]]) -> list[Profile]:
+    """Describe the columns of a table by some rows below its header."""
+    return [
+        profile([row[index] if index < len(row) else "" for row in sample])
+        for index in range(len(headings))
+    ]
+
+
 def assign(
-    headings: Sequence[str], sample: Sequence[Sequence[str]], mapping: Mapping[str, str]
+    headings: Sequence[str],
+    sample: Sequence[Sequence[str]],
+    mapping: Mapping[str, str],
+    *,
+    profiles: Sequence[Profile] | None = None,
+    why: str = "named in the upload's mapping",
+    apart: Collection[int] = (),
 ) -> tuple[ColumnReport, ...]:
     """Decide the field of every column.
 
     `sample` is some rows below the header, each at most as long as `headings`; `mapping` is column
-    heading or letter → field or "ignore", and is obeyed. Every field goes to one column at most.
+    heading or letter → field or "ignore", and is obeyed (`why` says whose it is). Every field goes
+    to one column at most. Columns `apart` hold figures that are read otherwise.
     """
-    profiles = [
-        profile([row[index] if index < len(row) else "" for row in sample])
-        for index in range(len(headings))
-    ]
+    profiles = profiles or profiles_of(headings, sample)
     mapped = mapped_columns(headings, mapping)
     taken: dict[int, _Guess] = {
-        index: _Guess(1.0, index, Field(field), "named in the upload's mapping")
+        index: _Guess(1.0, index, Field(field), why)
         for index, field in mapped.items()
         if field != IGNORE
     }
+    mapped |= dict.fromkeys(apart, IGNORE)
     guesses: list[_Guess] = []
     for index, text in enumerate(headings):
         if index not in mapped:
@@ -343,7 +358,7 @@ def _best_name(
 
     def rank(index: int) -> tuple[bool, bool, int, int]:
         seen, heading = profiles[index], headings[index]
-        last = is_comment(heading) or seen.accounting or (index in free and _is_other(heading))
+        last = is_comment(heading) or seen.accounting or (index in free and is_other(heading))
         # Those that a heading announced keep their order; the others go by what they tell.
         order = (0, described.index(index)) if index in described else (1, -seen.distinct)
         return seen.filled <= enough, last, *order
@@ -351,10 +366,10 @@ def _best_name(
     return min([*described, *free], key=rank, default=None)
 
 
-def _is_other(heading: str) -> bool:
+def is_other(heading: str) -> bool:
     """Tell whether a heading announces who, where or a number, and not what."""
     return bool(
-        re.search(r"supplier|vendor|payee|kreditor|lieferant|fournisseur|proveedor|\bid\b|\bref|"
+        re.search(r"meter|\bmp[ar]n\b|zahler|compteur|contador|supplier|vendor|payee|kreditor|lieferant|fournisseur|proveedor|\bid\b|\bref|"
                   r"\b(?:site|standort|location|lieu|ubicacion|office|building|gebaude|filiale|"
                   r"niederlassung|zeitraum|period)\b", fold_heading(heading))
     )  # fmt: skip

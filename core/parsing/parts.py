@@ -37,13 +37,17 @@ class PartWriter:
         self._batch_kinds: list[RowKind] = []
         self._sheet = ""
         self._fields: Mapping[Field, int] = {}
+        self._width: int | None = None
         self._room = rows_per_part
         self._room_characters = limits.PART_CHARACTERS
 
-    def begin(self, sheet: str, fields: Mapping[Field, int]) -> None:
-        """Start the rows of another table; `fields` says which column holds what."""
+    def begin(self, sheet: str, fields: Mapping[Field, int], *, width: int | None = None) -> None:
+        """Start the rows of another table; `fields` says which column holds what.
+
+        Cells from `width` on were filled in for `fields` and are not kept as part of the record.
+        """
         self._seal()
-        self._sheet, self._fields = sheet, fields
+        self._sheet, self._fields, self._width = sheet, fields, width
 
     def add(self, row: Row, kind: RowKind) -> None:
         """Add one row. Raises FileRejected("too_many_rows")."""
@@ -81,7 +85,7 @@ class PartWriter:
         columns: dict[str, pa.Array] = {
             "sheet": pa.repeat(pa.scalar(self._sheet, pa.string()), count),
             "row_number": pa.array([row.number for row in rows], pa.int32()),
-            "column_number": pa.repeat(pa.scalar(0, pa.int32()), count),
+            "column_number": pa.array([row.column for row in rows], pa.int32()),
             "kind": pa.array([kind.value for kind in self._batch_kinds], pa.string()),
         }
         for field in Field:
@@ -97,7 +101,9 @@ class PartWriter:
         names = {index: field.value for field, index in self._fields.items()}
         typed = [[names[i] for i in row.typed if i in names] if row.typed else [] for row in rows]
         columns["typed"] = pa.array(typed, pa.list_(pa.string()))
-        columns["cells"] = pa.array([row.cells for row in rows], pa.list_(pa.string()))
+        columns["cells"] = pa.array(
+            [row.cells[: self._width] for row in rows], pa.list_(pa.string())
+        )
         return pa.table(columns, schema=RAW_SCHEMA)
 
     def _flush(self) -> None:

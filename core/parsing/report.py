@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Literal
+from uuid import UUID
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
@@ -14,6 +15,7 @@ from core.dates import DateOrder
 from core.errors import FileRejected
 from core.numbers import Convention
 from core.parsing import limits
+from core.parsing.remembered import RememberedMapping
 from core.records import Field
 
 IGNORE = "ignore"  # a mapping value: do not read this column
@@ -52,6 +54,8 @@ class ParseOptions(_Frozen):
     date_order: Literal["dmy", "mdy"] | None = None
     unit: str | None = None
     currency: str | None = None
+    # signature of headings → what the organization confirmed of them
+    remembered: dict[str, RememberedMapping] = Default(default_factory=dict)
     rows_per_part: int = Default(default=limits.PART_ROWS, ge=1, le=limits.PART_ROWS)
     max_rows: int = Default(default=limits.FILE_ROWS, ge=1)
 
@@ -100,6 +104,14 @@ class ColumnReport(_Frozen):
     why: str
 
 
+class OutsideRow(_Frozen):
+    """A row that is no part of a table's body: a heading, or a line above it."""
+
+    number: int
+    cells: tuple[str, ...]  # cut to what a download shows
+    heading: bool = False
+
+
 class TableReport(_Frozen):
     """One table: where it is, how its columns were read, and what holds for whole columns."""
 
@@ -118,6 +130,9 @@ class TableReport(_Frozen):
     us_states: bool = False
     rows: int = 0
     hidden_rows: int = 0
+    signature: str = ""  # of its headings, by which a mapping is remembered
+    remembered_id: UUID | None = None  # the remembered mapping that was followed
+    outside: tuple[OutsideRow, ...] = ()
 
     def heading_of(self, field: Field) -> str | None:
         """Return the heading of the column that was taken for `field`."""
@@ -147,12 +162,17 @@ class ParseReport(_Frozen):
     tables: tuple[TableReport, ...]
     notes: tuple[str, ...] = ()
 
-    def table(self, sheet: str) -> TableReport:
-        """Return the table of a sheet. KeyError where none was found."""
-        for table in self.tables:
-            if table.sheet == sheet:
-                return table
-        raise KeyError(sheet)
+    def table(self, sheet: str, row_number: int | None = None) -> TableReport:
+        """Return the table of a sheet, the one that a row is of where there are several.
+
+        KeyError where none was found.
+        """
+        found = [table for table in self.tables if table.sheet == sheet]
+        if not found:
+            raise KeyError(sheet)
+        if row_number is None:
+            return found[0]
+        return next((t for t in reversed(found) if t.header_row < row_number), found[0])
 
 
 # A raw part. One row is one row below a header, as written: a text column per Field, the whole

@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import pairwise
 
+from core.dates import month_of
 from core.parsing import limits
 from core.parsing.columns import is_number, letter_of, mapped_columns
 from core.parsing.headings import fields_of, fold_heading, read_heading
+from core.parsing.remembered import signature_of
 from core.parsing.report import RowKind
+from core.parsing.rows import Merge as Merge
+from core.parsing.rows import Row as Row
+from core.parsing.wide import read_figure
 from core.records import Field
 from core.units import Unit, parse_unit
 
 SEARCH_ROWS = 100  # a header further down than this is not looked for
+_KNOWN = 5.0  # a heading that somebody confirmed
 _LEAST_SCORE = 0.9  # about one heading that we know for certain
-
-
-class Row(NamedTuple):
-    """A row as read: its number in the file, its cells as text, the columns held as numbers."""
-
-    number: int
-    cells: list[str]
-    typed: tuple[int, ...] = ()
-
-
-class Merge(NamedTuple):
-    """A merged range, 0-based and inclusive."""
-
-    first_row: int
-    first_column: int
-    last_row: int
-    last_column: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,27 +35,41 @@ class Header:
 
 
 def find_header(
-    rows: Sequence[Row], mapping: Mapping[str, str], merges: Sequence[Merge] = ()
+    rows: Sequence[Row],
+    mapping: Mapping[str, str],
+    merges: Sequence[Merge] = (),
+    known: Collection[str] = (),
 ) -> Header | None:
     """Find the heading among the first rows of a sheet, None where there is no table.
 
-    A heading is a row of words of which we know some; two lines are read as one heading where the
-    cells of the lower complete those of the upper.
+    A heading is a row of words of which we know some, or one whose signature is `known`; two lines
+    are read as one heading where the cells of the lower complete those of the upper.
     """
     best: Header | None = None
     best_score = 0.0
     for at in range(min(len(rows), SEARCH_ROWS)):
-        if not _is_wordy(rows[at]):
+        above_months = _years(rows[at]) and at + 1 < len(rows) and _is_wordy(rows[at + 1])
+        if not _is_wordy(rows[at]) and not above_months:
             continue
         for header in _readings(rows, at, merges):
             # A second line must add something; units under the headings always do.
             extra = 0.1 if header.unit_line else -0.05 * (header.lines - 1)
             score = _score(header.headings, mapping) + extra
+            if known and signature_of(header.headings) in known:
+                score += _KNOWN
             if score > best_score + 1e-9:
                 best, best_score = header, score
     if best is not None and best_score >= _LEAST_SCORE:
         return best
     return _plain_header(rows, mapping)
+
+
+def no_headings(rows: Sequence[Row], mapping: Mapping[str, str]) -> Header | None:
+    """Return a table that begins with the first row, when the mapping names letters only."""
+    letters = [key.strip().upper() for key in mapping]
+    if not letters or not rows or not all(re.fullmatch("[A-Z]{1,3}", key) for key in letters):
+        return None
+    return Header(0, 0, ("",) * max(len(row.cells) for row in rows))
 
 
 def _readings(rows: Sequence[Row], at: int, merges: Sequence[Merge]) -> list[Header]:
@@ -82,6 +85,8 @@ def _readings(rows: Sequence[Row], at: int, merges: Sequence[Merge]) -> list[Hea
         found.append(Header(at, 2, _joined(upper.cells, lower.cells, bracket=True), True))
         return found
     spread = _spread(upper, merges)
+    if _years(upper):
+        spread = _spread_years(spread, lower.cells)
     width = max(len(upper.cells), len(lower.cells))
     gaps = any(not _at(upper.cells, i) or not _at(lower.cells, i) for i in range(width))
     if gaps and at + 2 <= len(rows):
@@ -109,6 +114,16 @@ def _spread(row: Row, merges: Sequence[Merge]) -> list[str]:
     return cells
 
 
+def _spread_years(upper: Sequence[str], lower: Sequence[str]) -> list[str]:
+    """Return the upper line with each year repeated over the months below it, merged or not."""
+    cells = list(upper) + [""] * (len(lower) - len(upper))
+    for index in range(1, len(cells)):
+        is_below = month_of(_at(lower, index)) or re.fullmatch(r"[QqTt][1-4]", _at(lower, index))
+        if not cells[index].strip() and is_below and _YEAR.fullmatch(cells[index - 1].strip()):
+            cells[index] = cells[index - 1]
+    return cells
+
+
 def _joined(
     upper: Sequence[str], lower: Sequence[str], *, bracket: bool = False
 ) -> tuple[str, ...]:
@@ -124,9 +139,21 @@ def _joined(
 
 def _is_wordy(row: Row) -> bool:
     filled = [cell.strip() for cell in row.cells if cell.strip()]
-    if len(filled) < 2 or row.typed or any(len(cell) > 120 for cell in filled):
+    years = _years(row)
+    if len(filled) < 2 or set(row.typed) - years or any(len(cell) > 120 for cell in filled):
         return False
-    return sum(is_number(cell) for cell in filled) <= 0.2 * len(filled)
+    numbers = sum(is_number(cell) for cell in filled) - len(years)
+    return numbers <= 0.2 * len(filled) and len(years) < len(filled)
+
+
+def _years(row: Row) -> set[int]:
+    """Return the columns of a run of years, which head columns although they are numbers."""
+    found = [(i, int(c.strip()[:4])) for i, c in enumerate(row.cells) if _YEAR.fullmatch(c.strip())]
+    steps = {after[1] - before[1] for before, after in pairwise(found)}
+    return {index for index, _ in found} if steps in ({1}, {-1}) else set()
+
+
+_YEAR = re.compile(r"(?:19|20)\d\d(?:\.0)?")
 
 
 def _score(headings: Sequence[str], mapping: Mapping[str, str]) -> float:
@@ -137,9 +164,39 @@ def _score(headings: Sequence[str], mapping: Mapping[str, str]) -> float:
         if named:
             field = max(named, key=lambda f: named[f])
             best[field] = max(best.get(field, 0.0), named[field])
+    if quantity := _period_score(headings):
+        best[Field.VOLUME] = max(best.get(Field.VOLUME, 0.0), quantity)
     wanted = {fold_heading(key) for key in mapping}
     hits = sum(1 for text in headings if text.strip() and fold_heading(text) in wanted)
     return sum(best.values()) + 2.0 * hits
+
+
+def _period_score(headings: Sequence[str]) -> float:
+    """Return how surely the headings are a series of months, quarters or years."""
+    figures = [read_figure(index, text) for index, text in enumerate(headings) if text.strip()]
+    dated = {figure.date for figure in figures if figure.date}
+    months = {figure.month for figure in figures if figure.month}
+    if len(dated) >= 2:
+        return 0.97
+    return 0.85 if len(months) >= 3 else 0.0
+
+
+def starts_table(row: Row) -> bool:
+    """Tell whether a row within a table is likely the heading of another one below it."""
+    if not _is_wordy(row) or any(c.strip() and is_number(c) for c in row.cells):
+        return False
+    names: dict[Field, float] = {}
+    for text in row.cells:
+        heading = read_heading(text) if text.strip() else None
+        if heading is None or not heading.words:
+            continue  # a bare unit stands in rows as well
+        for field, score in fields_of(heading).items():
+            names[field] = max(names.get(field, 0.0), score)
+    quantities = (Field.VOLUME, Field.AMOUNT)
+    measured = max((names.get(field, 0.0) for field in quantities), default=0.0)
+    if measured < 0.7 and not _period_score(row.cells):
+        return False
+    return sum(score >= 0.7 for field, score in names.items() if field not in quantities) >= 1
 
 
 def _plain_header(rows: Sequence[Row], mapping: Mapping[str, str]) -> Header | None:
@@ -163,21 +220,40 @@ _TOTAL = re.compile(
     r"suma(?:\s+total)?|total\s+general)\b\s*:?\s*(?P<rest>.*)",
     re.IGNORECASE | re.DOTALL,
 )
+_SUM_LABEL = re.compile(
+    r"\S[\s\-:]+(?:(?:grand|sub)[\s-]*)?(?:totals?|summe|ergebnis|gesamt)$", re.IGNORECASE
+)
+_SUM_NAME = re.compile(
+    r"(?:(?:grand|sub)[\s-]*)?totals?|(?:gesamt|zwischen|end)?summe|insgesamt|gesamt|sous-total",
+    re.IGNORECASE,
+)
+_SUM_FINALS = frozenset("lLsSeEtT")
 _TOTAL_INITIALS = frozenset("tTsSgGzZeEiI")
 
 
 class RowClassifier:
     """Tells what each row below a header is."""
 
-    def __init__(self, header_lines: Sequence[Sequence[str]], fields: Mapping[Field, int]) -> None:
+    def __init__(
+        self,
+        header_lines: Sequence[Sequence[str]],
+        fields: Mapping[Field, int],
+        *,
+        figures: Sequence[int] = (),
+        titled: bool = False,
+    ) -> None:
+        """`figures` are the columns of numbers where there are several; in a `titled` table each
+        block has its name above it."""
         self._headers = [
             tuple(cell.strip().casefold() for cell in line if cell.strip()) for line in header_lines
         ]
         self._first = {line[0] for line in self._headers if line}
-        self._width = max(len(line) for line in header_lines)
+        self._width = max((len(line) for line in header_lines), default=0)
+        self._note_width = 2 if titled else 3
         names = (Field.ACTIVITY_NAME, Field.ACTIVITY_TYPE, Field.ACTIVITY_DESCRIPTION)
         self._texts = [fields[f] for f in names if f in fields]
         self._numbers = [fields[f] for f in (Field.VOLUME, Field.AMOUNT) if f in fields]
+        self._numbers += figures
         others = (Field.UNIT, Field.DATE, Field.ACTIVITY_TYPE, Field.REGION)
         self._others = [fields[f] for f in others if f in fields]
 
@@ -193,6 +269,8 @@ class RowClassifier:
         label = cells[0].strip() or next(filter(None, map(str.strip, cells)))
         if label[0] in _TOTAL_INITIALS and self._is_total(label, cells):
             return RowKind.TOTAL
+        if self._is_sum(label, cells):
+            return RowKind.TOTAL
         if label.casefold() in self._first:
             folded = tuple(cell.strip().casefold() for cell in cells if cell.strip())
             if folded in self._headers:
@@ -200,11 +278,22 @@ class RowClassifier:
         for index in self._numbers:
             if index < len(cells) and cells[index]:
                 return RowKind.DATA
-        if self._width >= 3:
+        if self._width >= self._note_width:
             filled = [cell for cell in cells if cell and not cell.isspace()]
             if len(filled) == 1 and not is_number(filled[0]):
                 return RowKind.NOTE
         return RowKind.DATA
+
+    def _is_sum(self, label: str, cells: Sequence[str]) -> bool:
+        """Tell whether a row is "Site A Total", as spreadsheets write subtotals, or named so."""
+        if self._others and label[-1] in _SUM_FINALS and _SUM_LABEL.search(label):
+            others = [c for i, c in enumerate(cells) if i not in self._numbers and c.strip()]
+            return all(c.strip() == label or is_number(c) for c in others)
+        for index in self._texts:
+            text = cells[index] if index < len(cells) else ""
+            if text[:1] in _TOTAL_INITIALS and _SUM_NAME.fullmatch(text.strip()):
+                return True
+        return False
 
     def _is_total(self, label: str, cells: Sequence[str]) -> bool:
         match = _TOTAL.fullmatch(label)

@@ -13,7 +13,7 @@ from db.models.emissions import (
     RememberedDecision,
     Review,
 )
-from db.models.files import File, FileEvent, Report, RowIssue
+from db.models.files import ColumnMapping, File, FileEvent, Report, RowIssue
 from db.models.model_calls import ModelAnswer, ModelBreaker, ModelCall, ModelSpend
 from db.models.purging import DoomedObject
 from db.models.recalculations import (
@@ -48,6 +48,7 @@ __all__ = [
     "ApiKey",
     "AuditEvent",
     "AuditHead",
+    "ColumnMapping",
     "Decision",
     "DoomedObject",
     "Emission",

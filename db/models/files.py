@@ -4,9 +4,11 @@ import datetime as dt
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Uuid
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import BigInteger, Field, SQLModel
 
-from db.models.columns import json_column, key_column, time_column
+from db.models.columns import BY_DATABASE, json_column, key_column, time_column
 
 
 class File(SQLModel, table=True):
@@ -44,6 +46,9 @@ class File(SQLModel, table=True):
     retried_at: dt.datetime | None = time_column()
     cancel_requested_at: dt.datetime | None = time_column()
     purge_at: dt.datetime | None = time_column()
+    column_mapping_ids: list[UUID] = Field(
+        default=None, sa_type=ARRAY(Uuid), sa_column_kwargs={"server_default": BY_DATABASE}
+    )
     deletion_pending: bool = False
     processing_started_at: dt.datetime | None = time_column()
     processing_completed_at: dt.datetime | None = time_column()
@@ -68,7 +73,27 @@ class RowIssue(SQLModel, table=True):
     severity: str
     message: str
     value_text: str | None = None
+    column_number: int = 0
     created_at: dt.datetime | None = time_column()
+
+
+class ColumnMapping(SQLModel, table=True):
+    """How an organization told us to read tables with certain headings."""
+
+    __tablename__ = "column_mappings"
+
+    organization_id: UUID = key_column()
+    id: UUID = key_column()
+    signature: str
+    headings: list[str] = json_column(nullable=False)
+    mapping: dict[str, Any] = json_column(nullable=False)
+    file_id: UUID | None = None
+    filename: str
+    confirmed_by: UUID
+    confirmed_at: dt.datetime | None = time_column(nullable=False)
+    replaced_at: dt.datetime | None = time_column()
+    revoked_at: dt.datetime | None = time_column()
+    revoked_by: UUID | None = None
 
 
 class FileEvent(SQLModel, table=True):

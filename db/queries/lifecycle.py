@@ -119,7 +119,8 @@ def delete_emission(
         text(
             "UPDATE emissions SET deleted_at = now() WHERE organization_id = :organization_id"
             " AND file_id = :file_id AND id = :emission_id AND deleted_at IS NULL"
-            " RETURNING sheet, row_number, activity_name, calculated_emission, decision_id"
+            " RETURNING sheet, row_number, column_number, activity_name, calculated_emission,"
+            " decision_id"
         ),
         where,
     ).one_or_none()
@@ -127,14 +128,15 @@ def delete_emission(
         return None
     session.execute(
         text(
-            "INSERT INTO row_issues (organization_id, id, file_id, part, sheet, row_number, code,"
-            " severity, message) VALUES (:organization_id, :id, :file_id, :part, :sheet,"
-            " :row_number, :code, 'rejected', 'A person deleted the figure of this row.')"
+            "INSERT INTO row_issues (organization_id, id, file_id, part, sheet, row_number,"
+            " column_number, code, severity, message) VALUES (:organization_id, :id, :file_id,"
+            " :part, :sheet, :row_number, :column_number, :code, 'rejected',"
+            " 'A person deleted the figure of this row.')"
         ),
         {
             "organization_id": organization_id, "file_id": file_id, "id": uuid7(),
             "part": AFTERWARDS, "sheet": row.sheet, "row_number": row.row_number,
-            "code": FIGURE_DELETED,
+            "column_number": row.column_number, "code": FIGURE_DELETED,
         },
     )  # fmt: skip
     session.execute(
@@ -148,11 +150,14 @@ def delete_emission(
     return DeletedFigure(row.activity_name, row.calculated_emission, row.decision_id)
 
 
-def deleted_rows(session: Session, organization_id: UUID, file_id: UUID) -> set[tuple[str, int]]:
-    """Return (sheet, row) of the figures that people deleted: those rows are rejected already."""
+def deleted_rows(
+    session: Session, organization_id: UUID, file_id: UUID
+) -> set[tuple[str, int, int]]:
+    """Return (sheet, row, column) of the figures that people deleted: they are rejected already."""
     rows = session.execute(
         text(
-            "SELECT sheet, row_number FROM row_issues WHERE organization_id = :organization_id"
+            "SELECT sheet, row_number, column_number FROM row_issues"
+            " WHERE organization_id = :organization_id"
             " AND file_id = :file_id AND part = :part AND code = :code"
         ),
         {
@@ -160,7 +165,7 @@ def deleted_rows(session: Session, organization_id: UUID, file_id: UUID) -> set[
             "code": FIGURE_DELETED,
         },
     )  # fmt: skip
-    return {(row.sheet, row.row_number) for row in rows}
+    return {(row.sheet, row.row_number, row.column_number) for row in rows}
 
 
 def request_cancel(session: Session, organization_id: UUID, file_id: UUID) -> None:
@@ -215,7 +220,8 @@ def run_of(session: Session, organization_id: UUID, file_id: UUID) -> Run | None
             "SELECT processing_runs, status, scan_state, progress,"
             " (SELECT count(*) FROM decisions WHERE organization_id = :organization_id"
             "   AND file_id = :file_id) AS decisions,"
-            " (SELECT count(*) FROM (SELECT DISTINCT sheet, row_number FROM row_issues"
+            " (SELECT count(*) FROM (SELECT DISTINCT sheet, row_number, column_number"
+            "   FROM row_issues"
             "   WHERE organization_id = :organization_id AND file_id = :file_id"
             "   AND severity = 'rejected') AS rejected_rows) AS rejected"
             " FROM files WHERE organization_id = :organization_id AND id = :file_id"

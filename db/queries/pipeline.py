@@ -209,6 +209,7 @@ def add_issues(
         ("severity", "text"),
         ("message", "text"),
         ("value_text", "text"),
+        ("column_number", "integer"),
     )
     rows = (
         (
@@ -220,6 +221,7 @@ def add_issues(
             i.severity.value,
             i.message,
             i.value_text,
+            i.column_number,
         )
         for i in issues
     )
@@ -227,9 +229,9 @@ def add_issues(
     session.execute(
         text(
             "INSERT INTO row_issues (organization_id, id, file_id, part, sheet, row_number,"
-            " column_name, code, severity, message, value_text)"
+            " column_name, code, severity, message, value_text, column_number)"
             " SELECT :organization_id, id, :file_id, :part, sheet, row_number, column_name, code,"
-            " severity, message, value_text FROM pg_temp.new_issues"
+            " severity, message, value_text, column_number FROM pg_temp.new_issues"
         ),
         {"organization_id": organization_id, "file_id": file_id, "part": part},
     )
@@ -245,7 +247,8 @@ def count_outcomes(session: Session, organization_id: UUID, file_id: UUID) -> Ro
             " (SELECT coalesce(sum(row_count), 0) FROM decisions"
             "   WHERE organization_id = :organization_id AND file_id = :file_id"
             "   AND outcome = 'held') AS in_review,"
-            " (SELECT count(*) FROM (SELECT DISTINCT sheet, row_number FROM row_issues"
+            " (SELECT count(*) FROM (SELECT DISTINCT sheet, row_number, column_number"
+            "   FROM row_issues"
             "   WHERE organization_id = :organization_id AND file_id = :file_id"
             "   AND severity = :rejected) AS rejected_rows) AS rejected"
         ),

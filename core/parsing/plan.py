@@ -1,0 +1,245 @@
+"""How the rows of one table are read: its columns, what stands around it, what is filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from core.dates import month_of
+from core.errors import FileRejected
+from core.parsing.above import currency_above, title_above, unit_above, year_above
+from core.parsing.columns import assign, is_other, mapped_columns, profiles_of
+from core.parsing.filling import Filling
+from core.parsing.headings import read_heading
+from core.parsing.remembered import RememberedMapping, signature_of
+from core.parsing.report import ColumnReport, ParseOptions
+from core.parsing.rows import Row
+from core.parsing.tables import Header, duplicate_headings
+from core.parsing.wide import Figure, Wide, find_periods, find_supplies, is_money
+from core.records import Field
+
+_QUANTITIES = (Field.VOLUME, Field.AMOUNT)
+_NAMES = (Field.ACTIVITY_NAME, Field.ACTIVITY_TYPE, Field.ACTIVITY_DESCRIPTION)
+
+
+@dataclass(slots=True)
+class Plan:
+    """One table: its columns, where the parts find each field, and what holds for all rows."""
+
+    header: Header
+    columns: tuple[ColumnReport, ...]
+    fields: dict[Field, int]
+    options: ParseOptions
+    signature: str
+    remembered: RememberedMapping | None
+    filler: Wide | Filling | None = None
+    unit: tuple[str | None, str | None] = (None, None)
+    currency: tuple[str | None, str | None] = (None, None)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def own_fields(self) -> dict[Field, int]:
+        """Return the fields that columns of the table itself hold."""
+        width = len(self.header.headings)
+        return {name: index for name, index in self.fields.items() if index < width}
+
+
+def make_plan(
+    header: Header, sample: Sequence[Row], above: Sequence[Row], sheet: str, options: ParseOptions
+) -> Plan:
+    """Decide how a table is read. Raises FileRejected("no_quantity_column")."""
+    signature = signature_of(header.headings)
+    remembered = None if options.mapping else options.remembered.get(signature)
+    if remembered is not None:
+        told = ParseOptions.from_upload(mapping=remembered.mapping)
+        settings = ("mapping", "decimal_separator", "date_order", "unit", "currency")
+        missing = {name: getattr(told, name) for name in settings if not getattr(options, name)}
+        options = options.model_copy(update=missing)
+    return _Planner(header, sample, above, sheet, options, signature, remembered).plan()
+
+
+class _Planner:
+    def __init__(
+        self,
+        header: Header,
+        sample: Sequence[Row],
+        above: Sequence[Row],
+        sheet: str,
+        options: ParseOptions,
+        signature: str,
+        remembered: RememberedMapping | None,
+    ) -> None:
+        self._header, self._above, self._sheet = header, above, sheet
+        self._options, self._signature, self._remembered = options, signature, remembered
+        self._cells = [row.cells for row in sample]
+        self._profiles = profiles_of(header.headings, self._cells)
+        self._mapped = mapped_columns(header.headings, options.mapping)
+        self._year = year_above(above, sheet) or str(options.reporting_year or "")
+
+    def plan(self) -> Plan:
+        unit = unit_above(self._above)
+        figures, kind = self._figures(unit)
+        columns = self._assign([figure.index for figure in figures])
+        filler: Wide | Filling | None
+        if figures:
+            columns = tuple(_drop_quantity(column) for column in columns)
+            if figures[0].name:
+                columns = tuple(_without_name(c, "the headings say it") for c in columns)
+            filler = self._wide(figures, kind, columns)
+            columns = tuple(_as_figure(c, filler) for c in columns)
+        else:
+            filler = self._filling(columns)
+            if filler is not None and filler.titled:
+                why = "the title above the block says what it is"
+                columns = tuple(_without_name(column, why) for column in columns)
+        fields = {c.field: c.index for c in columns if c.field}
+        fields |= filler.fields() if filler else {}
+        plan = Plan(self._header, columns, fields, self._options, self._signature,
+                    self._remembered, filler)  # fmt: skip
+        self._whole(plan, unit)
+        self._check(plan)
+        return plan
+
+    def _assign(self, apart: Sequence[int]) -> tuple[ColumnReport, ...]:
+        why = self._remembered.why() if self._remembered else "named in the upload's mapping"
+        return assign(self._header.headings, self._cells, self._options.mapping,
+                      profiles=self._profiles, why=why, apart=apart)  # fmt: skip
+
+    def _figures(self, unit: str | None) -> tuple[tuple[Figure, ...], Field]:
+        """Return the columns of figures where rows hold several, and what they are."""
+        quantities = {field for field in self._mapped.values() if field in _QUANTITIES}
+        if quantities:
+            return (), Field.VOLUME  # the uploader said which column counts
+        headings = self._header.headings
+        free = [index not in self._mapped for index in range(len(headings))]
+        numeric = [not seen.count or seen.number >= 0.5 for seen in self._profiles]
+        periods = find_periods(headings, numeric, free)
+        if periods:
+            columns = self._assign([figure.index for figure in periods])
+            measured = unit or periods[0].unit or any(c.field is Field.UNIT for c in columns)
+            money = is_money(periods) or not (measured or self._options.unit)
+            return periods, Field.AMOUNT if money else Field.VOLUME
+        columns = self._assign([])
+        named = any(c.field is Field.ACTIVITY_NAME and c.confidence >= 0.7 for c in columns)
+        if named or any(c.field is Field.UNIT for c in columns):
+            return (), Field.VOLUME
+        return find_supplies(headings, numeric, free), Field.VOLUME
+
+    def _wide(
+        self, figures: tuple[Figure, ...], kind: Field, columns: Sequence[ColumnReport]
+    ) -> Wide:
+        at = {c.field: c.index for c in columns if c.field}
+        months = at.get(Field.DATE)
+        if months is not None and not self._holds_months(months):
+            months = None
+        return Wide(
+            figures=figures,
+            field=kind,
+            width=len(self._header.headings),
+            months_at=months,
+            years_at=at.get(Field.YEAR),
+            dated=months is not None or any(figure.is_period for figure in figures),
+            name_at=None if figures[0].name else at.get(Field.ACTIVITY_NAME),
+            year=self._year,
+        )
+
+    def _filling(self, columns: Sequence[ColumnReport]) -> Filling | None:
+        by_field = {c.field: c for c in columns if c.field}
+        date = by_field.get(Field.DATE)
+        months = date is not None and self._holds_months(date.index)
+        title = title_above(self._above, self._sheet)
+        names = [by_field[name] for name in _NAMES if name in by_field]
+        weak = all(
+            column.index not in self._mapped
+            and column.confidence < 0.5
+            and is_other(column.heading)
+            for column in names
+        )
+        titled = weak and bool(title or not names)
+        if not months and not titled:
+            return None
+        return Filling(
+            width=len(self._header.headings),
+            months_at=date.index if months and date is not None else None,
+            years_at=by_field[Field.YEAR].index if Field.YEAR in by_field else None,
+            year=self._year,
+            titled=titled,
+            title=title,
+        )
+
+    def _holds_months(self, index: int) -> bool:
+        """Tell whether most of a column are months without their year."""
+        texts = [row[index].strip() for row in self._cells if index < len(row)]
+        months = sum(1 for text in texts if month_of(text))
+        return months > 0 and months >= 0.5 * sum(1 for text in texts if text)
+
+    def _whole(self, plan: Plan, unit: str | None) -> None:
+        """Find unit and currency that hold for the whole table, each with its reason."""
+        options = self._options
+        if options.unit:
+            plan.unit = options.unit, "given with the upload"
+        if options.currency:
+            plan.currency = options.currency, "given with the upload"
+        for column in plan.columns:
+            heading = read_heading(self._header.headings[column.index])
+            why = f'heading "{column.heading[:60]}"'
+            carried = heading.unit_text or heading.currency_text
+            if column.field is Field.VOLUME and not options.unit and carried:
+                plan.unit = carried, why
+            if column.field is Field.AMOUNT and not options.currency and heading.currency_text:
+                plan.currency = heading.currency_text, why
+        if unit and plan.unit[0] is None and Field.VOLUME in plan.fields:
+            plan.unit = unit, "stated above the table"
+        if plan.currency[0] is None:
+            currency = currency_above(self._above, options.region)
+            plan.currency = currency, "stated above the table" if currency else None
+
+    def _check(self, plan: Plan) -> None:
+        fields = plan.fields
+        if Field.VOLUME not in fields and Field.AMOUNT not in fields:
+            raise FileRejected(
+                "No column of quantities was found: neither amounts with a unit nor money. Name "
+                "one Quantity or Amount, or say in the mapping which column it is.",
+                code="no_quantity_column",
+            )
+        where = f'Sheet "{self._sheet[:60]}": ' if self._sheet else ""
+        plan.notes += [where + note for note in duplicate_headings(self._header.headings)]
+        others = [
+            column.letter
+            for column in plan.columns
+            if column.field is None and read_heading(column.heading).unit_text
+            and column.heading and Field.VOLUME in fields and Field.UNIT not in fields
+        ]  # fmt: skip
+        if others:
+            plan.notes.append(
+                f"{where}Columns {', '.join(others)} also carry a unit and were not read; put "
+                "each quantity on a row of its own, or map the column that counts."
+            )
+        if isinstance(plan.filler, Wide):
+            plan.notes.append(
+                f"{where}Each row holds up to {len(plan.filler.figures)} figures; each filled cell "
+                "is a row of its own in the counts."
+            )
+
+
+def _drop_quantity(column: ColumnReport) -> ColumnReport:
+    """A total beside the months counts what they count."""
+    if column.field not in _QUANTITIES:
+        return column
+    why = "not read: the columns of figures beside it hold the same"
+    return column.model_copy(update={"field": None, "confidence": 0.0, "why": why})
+
+
+def _as_figure(column: ColumnReport, wide: Wide) -> ColumnReport:
+    found = next((f for f in wide.figures if f.index == column.index), None)
+    if found is None:
+        return column
+    what = found.date or found.month or found.name
+    why = f'one of {len(wide.figures)} columns of figures: "{what[:60]}"'
+    return column.model_copy(update={"field": wide.field, "confidence": 0.9, "why": why})
+
+
+def _without_name(column: ColumnReport, why: str) -> ColumnReport:
+    if column.field not in _NAMES:
+        return column
+    return column.model_copy(update={"field": None, "confidence": 0.0, "why": why})

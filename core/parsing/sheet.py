@@ -1,0 +1,216 @@
+"""One sheet on its way to the parts: finds its tables, then streams their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, islice
+
+from core.errors import FileRejected
+from core.parsing.evidence import Evidence
+from core.parsing.filling import Filling
+from core.parsing.parts import PartWriter
+from core.parsing.plan import Plan, make_plan
+from core.parsing.report import OutsideRow, ParseOptions, RowKind, TableReport
+from core.parsing.tables import (
+    SEARCH_ROWS,
+    Header,
+    Merge,
+    Row,
+    RowClassifier,
+    find_header,
+    no_headings,
+    starts_table,
+)
+from core.parsing.wide import Wide
+
+_SAMPLE_ROWS = 1_000  # below the header, to judge columns by
+_OUTSIDE_COLUMNS, _OUTSIDE_CHARACTERS = 50, 200
+
+
+def no_header() -> FileRejected:
+    """Return the reason for a sheet without a table."""
+    return FileRejected(
+        f"No row of headings was found in the first {SEARCH_ROWS} rows. Give the columns names "
+        "such as Activity, Quantity, Unit.",
+        code="no_header",
+    )
+
+
+class SheetParser:
+    """Reads one sheet; several tables may stand on it one below the other."""
+
+    def __init__(
+        self,
+        name: str,
+        options: ParseOptions,
+        writer: PartWriter,
+        notes: list[str],
+        merges: Sequence[Merge] = (),
+    ) -> None:
+        self._name = name
+        self._options = options
+        self._writer = writer
+        self._notes = notes
+        self._merges = merges
+        self._rows = 0
+        self._titles: list[Row] = []  # lines of one text since the last row of data
+
+    def parse(self, rows: Iterator[Row]) -> list[TableReport]:
+        """Stream one sheet. Raises FileRejected: no_header, no_quantity_column, no_rows."""
+        head = list(islice(rows, SEARCH_ROWS + _SAMPLE_ROWS))
+        header = find_header(head, self._options.mapping, self._merges, self._options.remembered)
+        header = header or no_headings(head, self._options.mapping)
+        if header is None:
+            raise no_header()
+        self._refuse_nul(header)
+        tables: list[TableReport] = []
+        above = head[: header.at]
+        plan = self._plan(head, header, above)
+        while True:
+            below = head[header.at + header.lines :]
+            if not tables and not any(any(map(str.strip, row.cells)) for row in below):
+                raise FileRejected("There are no rows below the headings.", code="no_rows")
+            self._notes += plan.notes
+            evidence = Evidence(plan.fields, plan.options.region)
+            following = self._stream(chain(below, rows), head, plan, evidence)
+            tables.append(self._report(head, above, plan, evidence))
+            if following is None:
+                return tables
+            head, header, plan, rows = following
+            above = self._titles
+
+    def _refuse_nul(self, header: Header) -> None:
+        if any("\x00" in heading for heading in header.headings):
+            raise FileRejected(
+                "A heading holds a NUL character, which is no text. Remove it.",
+                code="bad_character",
+            )
+
+    def _plan(self, head: Sequence[Row], header: Header, above: Sequence[Row]) -> Plan:
+        below = head[header.at + header.lines :]
+        return make_plan(header, below[:_SAMPLE_ROWS], above, self._name, self._options)
+
+    def _stream(
+        self, rows: Iterator[Row], head: Sequence[Row], plan: Plan, evidence: Evidence
+    ) -> tuple[list[Row], Header, Plan, Iterator[Row]] | None:
+        """Write the rows of a table; return the next one, when another begins below it."""
+        header, filler = plan.header, plan.filler
+        lines = [row.cells for row in head[header.at : header.at + header.lines]]
+        figures = [figure.index for figure in filler.figures] if isinstance(filler, Wide) else ()
+        titled = filler if isinstance(filler, Filling) and filler.titled else None
+        classifier = RowClassifier(lines, plan.own_fields, figures=figures, titled=bool(titled))
+        width = len(header.headings) if filler else None
+        self._writer.begin(self._name, plan.fields, width=width)
+        add = self._adder(plan, evidence)
+        blanks: list[int] = []
+        data, blank, self._rows, self._titles = RowKind.DATA, RowKind.BLANK, 0, []
+        between = False  # since the last row of data stood a blank line, a title or a total
+        for row in (queue := _Queue(rows)):
+            kind = classifier.kind(row.cells)
+            if kind is blank:
+                blanks.append(row.number)  # counted only when something follows
+                between = True
+                if len(blanks) > self._options.max_rows:
+                    raise FileRejected("The file has too many empty rows.", code="too_many_rows")
+                continue
+            for number in blanks:
+                add(Row(number, []), blank)
+            blanks.clear()
+            if kind is data:
+                if between and starts_table(row) and (found := self._next(row, queue)):
+                    return found
+                between = False
+                self._titles.clear()
+            else:
+                between = True
+                if kind is RowKind.NOTE:
+                    self._titles.append(row)
+                    if titled:
+                        titled.begin_block(next(filter(str.strip, row.cells)))
+            add(row, kind)
+        return None
+
+    def _adder(self, plan: Plan, evidence: Evidence) -> Callable[[Row, RowKind], None]:
+        """Return what writes a row, filled in or taken apart where the plan says so."""
+        write, see, filler, data = self._writer.add, evidence.see, plan.filler, RowKind.DATA
+
+        def add(row: Row, kind: RowKind) -> None:
+            if filler is None or kind is not data:
+                write(row, kind)
+                self._rows += 1
+                if kind is data:
+                    see(row)
+                return
+            for part in filler.expand(row):
+                write(part, kind)
+                self._rows += 1
+                see(part)
+
+        return add
+
+    def _next(
+        self, row: Row, queue: _Queue
+    ) -> tuple[list[Row], Header, Plan, Iterator[Row]] | None:
+        """Return the table that begins with `row`, None when there is none after all."""
+        head = [row, *islice(queue, _SAMPLE_ROWS)]
+        header = find_header(head[:3], self._options.mapping, (), self._options.remembered)
+        try:
+            if header is not None and header.at == 0 and len(head) > header.lines:
+                self._refuse_nul(header)
+                return head, header, self._plan(head, header, self._titles), queue
+        except FileRejected as error:
+            if error.code != "no_quantity_column":
+                raise
+        queue.put_back(head[1:])
+        return None
+
+    def _report(
+        self, head: Sequence[Row], above: Sequence[Row], plan: Plan, evidence: Evidence
+    ) -> TableReport:
+        header, options = plan.header, plan.options
+        lines = head[header.at : header.at + header.lines]
+        return TableReport(
+            sheet=self._name,
+            header_row=lines[-1].number if lines else 0,
+            header_lines=header.lines,
+            preamble_lines=sum(1 for row in above if any(map(str.strip, row.cells))),
+            columns=plan.columns,
+            unit_text=plan.unit[0],
+            unit_why=plan.unit[1],
+            currency_text=plan.currency[0],
+            currency_why=plan.currency[1],
+            decimals=evidence.decimals(options),
+            date_order=evidence.date_order(options),
+            us_states=evidence.us_states(),
+            rows=self._rows,
+            signature=plan.signature,
+            remembered_id=plan.remembered.id if plan.remembered else None,
+            outside=(
+                *(_outside(row) for row in head[: header.at] if any(map(str.strip, row.cells))),
+                *(_outside(row, heading=True) for row in lines),
+            ),
+        )
+
+
+class _Queue:
+    """Rows of which some may be looked at and put back."""
+
+    def __init__(self, rows: Iterator[Row]) -> None:
+        self._rows = rows
+        self._back: list[Row] = []
+
+    def __iter__(self) -> Iterator[Row]:
+        return self
+
+    def __next__(self) -> Row:
+        return self._back.pop() if self._back else next(self._rows)
+
+    def put_back(self, rows: Sequence[Row]) -> None:
+        """Let these rows come next."""
+        self._back += reversed(rows)
+
+
+def _outside(row: Row, *, heading: bool = False) -> OutsideRow:
+    cells = row.cells[:_OUTSIDE_COLUMNS]
+    texts = tuple(cell[:_OUTSIDE_CHARACTERS].replace("\x00", "\ufffd") for cell in cells)
+    return OutsideRow(number=row.number, cells=texts, heading=heading)

@@ -1,0 +1,228 @@
+"""Ledgers, bills and logs as people send them: what is read, and that nothing is lost."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from core.parsing.parse import parse_file
+from core.parsing.report import ParseOptions, ParseReport
+from core.records import ActivityRow, RowIssue, Severity
+from core.validation import ValidationContext, rows_of, validate_part
+from tests.core.parsing.test_parse import workbook
+
+
+class Read:
+    """An upload after parsing and validating."""
+
+    def __init__(self, report: ParseReport, rows: list[ActivityRow], issues: list[RowIssue]):
+        self.report, self.rows, self.issues = report, rows, issues
+
+    def of(self, *names: str) -> list[tuple[Any, ...]]:
+        return [tuple(getattr(row, name) for name in names) for row in self.rows]
+
+    @property
+    def rejected(self) -> list[tuple[int, str]]:
+        return [(i.row_number, i.code) for i in self.issues if i.severity is Severity.REJECTED]
+
+
+def read(tmp_path: Path, content: bytes | str, name: str = "a.csv", **told: Any) -> Read:
+    source, out = tmp_path / "object", tmp_path / "parts"
+    source.write_bytes(content.encode() if isinstance(content, str) else content)
+    out.mkdir(exist_ok=True)
+    told = {"region": "GB"} | told
+    options = ParseOptions.from_upload(filename=name, **told)
+    report = parse_file(source, out, options)
+    rows: list[ActivityRow] = []
+    issues: list[RowIssue] = []
+    for part in report.parts:
+        typed, found = validate_part(
+            pq.read_table(out / part.name), ValidationContext.of(report, options)
+        )
+        rows += rows_of(typed)
+        issues += found
+    rejected = [i for i in issues if i.severity is Severity.REJECTED]
+    # Every row, or every figure of a row, is read or rejected; none twice.
+    assert report.rows_total == len(rows) + len(rejected)
+    places = [(r.sheet, r.row_number, r.column_number) for r in (*rows, *rejected)]
+    assert len(set(places)) == len(places)
+    assert all(str(issue.row_number) in issue.message for issue in rejected)
+    return Read(report, rows, issues)
+
+
+def test_months_across_become_one_row_each(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        "Energy use 2024\n\nFuel,Unit,Jan,Feb,Mar,Total\n"
+        "Electricity,kWh,100,110,,210\nNatural gas,kWh,50,n/k,70,120\nTotal,,150,110,70,330\n",
+    )
+    assert found.of("row_number", "column_number", "activity_name", "volume", "activity_on") == [
+        (4, 3, "Electricity", 100, dt.date(2024, 1, 1)),
+        (4, 4, "Electricity", 110, dt.date(2024, 2, 1)),
+        (5, 3, "Natural gas", 50, dt.date(2024, 1, 1)),
+        (5, 5, "Natural gas", 70, dt.date(2024, 3, 1)),
+    ]
+    assert found.rejected == [(5, "number_invalid"), (6, "row_total")]
+    (issue,) = [i for i in found.issues if i.code == "number_invalid"]
+    assert (issue.column, issue.column_number, issue.value_text) == ("Feb", 4, "n/k")
+
+
+def test_years_across_in_a_workbook_are_numbers(tmp_path: Path) -> None:
+    book = workbook(("S", {
+        "A1": "Material", "B1": "Unit", "C1": 2022, "D1": 2023, "E1": 2024,
+        "A2": "Paper", "B2": "t", "C2": 1, "D2": 2, "E2": 3,
+        "A3": "Steel", "B3": "t", "C3": 4.5, "D3": 0, "E3": 6,
+    }))  # fmt: skip
+    found = read(tmp_path, book, "a.xlsx")
+    assert found.of("activity_name", "volume", "year") == [
+        ("Paper", 1, 2022), ("Paper", 2, 2023), ("Paper", 3, 2024),
+        ("Steel", 4.5, 2022), ("Steel", 0, 2023), ("Steel", 6, 2024),
+    ]  # fmt: skip
+
+
+def test_dates_as_headings_of_a_workbook(tmp_path: Path) -> None:
+    book = workbook(("Spend", {
+        "A1": "Account", "B1": dt.date(2024, 1, 1), "C1": dt.date(2024, 2, 1),
+        "D1": dt.date(2024, 3, 1), "A2": "Paper", "B2": 10.5, "C2": 11, "D2": 12,
+    }))  # fmt: skip
+    found = read(tmp_path, book, "a.xlsx")
+    assert found.of("volume", "currency", "activity_on") == [
+        (10.5, "GBP", dt.date(2024, 1, 1)), (11, "GBP", dt.date(2024, 2, 1)),
+        (12, "GBP", dt.date(2024, 3, 1)),
+    ]  # fmt: skip
+
+
+def test_years_above_months_are_one_heading(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        ",,2023,,,2024,,\nFuel,Unit,Oct,Nov,Dec,Jan,Feb,Mar\nDiesel,litres,1,2,3,4,5,6\n",
+    )
+    assert [on for (on,) in found.of("activity_on")] == [
+        dt.date(2023, 10, 1), dt.date(2023, 11, 1), dt.date(2023, 12, 1),
+        dt.date(2024, 1, 1), dt.date(2024, 2, 1), dt.date(2024, 3, 1),
+    ]  # fmt: skip
+
+
+def test_months_with_quantity_and_cost_are_counted_once(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        "Fuel,Jan 2024 (kWh),Jan 2024 (GBP),Feb 2024 (kWh),Feb 2024 (GBP)\nGas,10,1.5,20,3.1\n",
+    )
+    assert found.of("volume", "unit_text") == [(10, "kWh"), (20, "kWh")]
+
+
+def test_supplies_across_are_activities_of_their_own(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        "Month,Site,Electricity (kWh),Natural gas (kWh),Water (m3)\n"
+        "Jan-24,London,100,200,3\nFeb-24,London,110,,4\n",
+    )
+    assert found.of("row_number", "activity_name", "volume", "activity_on") == [
+        (2, "Electricity", 100, dt.date(2024, 1, 1)),
+        (2, "Natural gas", 200, dt.date(2024, 1, 1)),
+        (2, "Water", 3, dt.date(2024, 1, 1)),
+        (3, "Electricity", 110, dt.date(2024, 2, 1)),
+        (3, "Water", 4, dt.date(2024, 2, 1)),
+    ]
+
+
+def test_one_block_a_meter_takes_its_name_from_above(tmp_path: Path) -> None:
+    preamble = "".join(f"Line {n} of the letterhead,,\n" for n in range(16))
+    found = read(
+        tmp_path,
+        preamble + "Half-hourly billing 2024,,\nElectricity - Main building,,\n"
+        "Month,Reading,Consumption (kWh)\nJan,1000,500\nFeb,1500,510\nTotal,,1010\n\n"
+        "Gas - Annex,,\nMonth,Reading,Consumption (kWh)\nJan,2000,70\nFeb,2070,71\nTotal,,141\n",
+    )
+    assert found.of("activity_name", "volume", "activity_on") == [
+        ("Electricity - Main building", 500, dt.date(2024, 1, 1)),
+        ("Electricity - Main building", 510, dt.date(2024, 2, 1)),
+        ("Gas - Annex", 70, dt.date(2024, 1, 1)),
+        ("Gas - Annex", 71, dt.date(2024, 2, 1)),
+    ]
+    assert [code for _, code in found.rejected] == [
+        "row_total", "row_blank", "row_note", "header_repeated", "row_total",
+    ]  # fmt: skip
+
+
+def test_several_tables_on_a_sheet_have_headings_of_their_own(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        "Fuel,Litres,Date\nDiesel,100,31/01/2024\nPetrol,50,28/02/2024\n\n"
+        "Business travel,,\nMode,Distance (km),Period\nRail,1200,Q1 2024\nTaxi,30,Q2 2024\n",
+    )
+    assert found.of("row_number", "activity_name", "volume", "activity_on") == [
+        (2, "Diesel", 100, dt.date(2024, 1, 31)),
+        (3, "Petrol", 50, dt.date(2024, 2, 28)),
+        (7, "Rail", 1200, dt.date(2024, 1, 1)),
+        (8, "Taxi", 30, dt.date(2024, 4, 1)),
+    ]
+    assert [table.header_row for table in found.report.tables] == [1, 6]
+
+
+@pytest.mark.parametrize("lines", [0, 5, 18, 30])
+def test_a_preamble_of_any_length(tmp_path: Path, lines: int) -> None:
+    above = "".join(f"Account {n},value {n},2023\n" for n in range(lines))
+    found = read(tmp_path, above + "Activity,Quantity,Unit\nDiesel,5,litres\n")
+    assert found.of("activity_name", "volume") == [("Diesel", 5)]
+
+
+def test_subtotals_are_rejected_wherever_they_stand(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        "Site,Activity,Quantity,Unit\nA,Gas,1,kWh\nA,Power,2,kWh\nA Total,,3,\n"
+        "B,Gas,4,kWh\nSubtotal B,,4,\nB,Total,4,kWh\nGrand Total,,7,\n",
+    )
+    assert [volume for (volume,) in found.of("volume")] == [1, 2, 4]
+    assert {code for _, code in found.rejected} == {"row_total"}
+
+
+def test_a_unit_stated_above_holds_for_the_column(tmp_path: Path) -> None:
+    found = read(tmp_path, "Consumption in MWh,\n\nMeter,Jan,Feb,Mar\nElectricity,1,2,3\n",
+                 reporting_year=2023)  # fmt: skip
+    assert [(v, on) for v, on in found.of("volume", "activity_on")] == [
+        (1, dt.date(2023, 1, 1)), (2, dt.date(2023, 2, 1)), (3, dt.date(2023, 3, 1)),
+    ]  # fmt: skip
+    assert found.report.tables[0].unit_text == "MWh"
+
+
+def test_a_sheet_says_what_its_rows_are(tmp_path: Path) -> None:
+    def sheet() -> dict[str, Any]:
+        return {"A1": "Meter", "B1": "Month", "C1": "kWh", "A2": "M1", "B2": "Jan 2024", "C2": 5}
+
+    book = workbook(("Electricity", sheet()), ("Natural gas 2024", sheet()))
+    found = read(tmp_path, book, "a.xlsx")
+    assert [name for (name,) in found.of("activity_name")] == ["Electricity", "Natural gas 2024"]
+
+
+def test_a_ledger_without_units_is_money(tmp_path: Path) -> None:
+    found = read(tmp_path, "Supplier,Account,Date,Amount\nX Ltd,Stationery,05/01/2024,1200.50\n"
+                 "Y Ltd,Catering,25/01/2024,(80.00)\n")  # fmt: skip
+    assert found.of("activity_name", "volume", "currency") == [
+        ("Stationery", 1200.5, "GBP"), ("Catering", -80, "GBP"),
+    ]  # fmt: skip
+
+
+def test_letters_map_a_file_without_headings(tmp_path: Path) -> None:
+    found = read(tmp_path, "Diesel,100,litres\nPetrol,50,litres\n",
+                 mapping={"A": "activity_name", "B": "volume", "C": "unit"})  # fmt: skip
+    assert found.of("row_number", "activity_name", "volume") == [
+        (1, "Diesel", 100), (2, "Petrol", 50),
+    ]  # fmt: skip
+
+
+def test_quarters_across_in_german(tmp_path: Path) -> None:
+    found = read(tmp_path, "Verbrauch 2023;;;;;\nEnergieträger;Einheit;Q1;Q2;Q3;Q4\n"
+                 "Strom;kWh;1.000,5;2.000;3.000;4.000\n", region="DE")  # fmt: skip
+    assert [v for (v,) in found.of("volume")] == [1000.5, 2000, 3000, 4000]
+    assert found.rows[1].activity_on == dt.date(2023, 4, 1)
+
+
+def test_a_row_without_any_figure_is_one_rejection(tmp_path: Path) -> None:
+    found = read(tmp_path, "Fuel,Unit,Jan 2024,Feb 2024\nGas,kWh,1,2\nOil,litres,,-\n")
+    assert len(found.rows) == 2
+    assert found.rejected == [(3, "number_missing")]
