@@ -1,7 +1,7 @@
 """Remembered column mappings; issues of single figures.
 
 Revision ID: 2026_11_25_1220
-Revises: 2026_11_25_1050
+Revises: 2026_11_25_1120
 """
 
 from pathlib import Path
@@ -9,7 +9,7 @@ from pathlib import Path
 from alembic import op
 
 revision = "2026_11_25_1220"
-down_revision: str | None = "2026_11_25_1050"
+down_revision: str | None = "2026_11_25_1120"
 branch_labels = None
 depends_on = None
 
