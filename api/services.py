@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from threading import BoundedSemaphore
 from uuid import UUID
 
 from anyio import CapacityLimiter
@@ -33,9 +34,10 @@ class Shutdown:
 
 @dataclass(slots=True)
 class StorageSeen:
-    """When the store last took an object; on the monotonic clock."""
+    """When the store last took an object, on the monotonic clock; who may ask at once."""
 
     written_at: float | None = None
+    askers: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(4))
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,12 @@ class Unavailable(TonnageError):
     code = "unavailable"
 
 
+class DamagedObject(Unavailable):
+    """A stored object is not what was put: cut short, changed, or without its hash."""
+
+    code = "object_damaged"
+
+
 class RateLimited(Unavailable):
     """A provider says that there were too many requests."""
 

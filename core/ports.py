@@ -49,7 +49,8 @@ class Storage(Protocol):
     """Object storage. Keys are `{organization_id}/…`, without a leading slash.
 
     Raises core.errors.NotFound for a missing object, core.errors.Unavailable when the service is
-    away. Everything is safe to repeat.
+    away, and its kind DamagedObject when what is read is not what was put. Everything is safe to
+    repeat, and nothing is tried again in here: that is the caller's.
     """
 
     def url(self, key: str) -> str:
@@ -62,7 +63,7 @@ class Storage(Protocol):
         """Stream `source` to `key`, all or nothing, hashing and counting on the way."""
 
     def open(self, key: str) -> AbstractContextManager[BinaryIO]:
-        """Open an object for streaming reads."""
+        """Open an object for streaming reads; the last bytes come only if all were as put."""
 
     def exists(self, key: str) -> bool:
         """Tell whether there is an object at `key`."""

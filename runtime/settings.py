@@ -67,7 +67,17 @@ class Settings(BaseSettings):
     temporal_namespace: str = "tonnage"
     temporal_ui_url: str | None = Field(default=None, description="Web UI, for links")
 
-    storage_url: str = Field(description="file:///dir")
+    storage_url: str = Field(description="file:///dir, gs://bucket[/prefix], s3://bucket[/prefix]")
+    storage_endpoint: str | None = Field(default=None, description="Another than the cloud's own")
+    storage_public_endpoint: str | None = Field(
+        default=None, description="S3: where clients reach it, for download links"
+    )
+    storage_region: str | None = Field(default=None, description="S3: of the bucket")
+    storage_path_style: bool = Field(default=False, description="S3: bucket in the path")
+    storage_credentials_file: Path | None = Field(
+        default=None, description="Google Cloud: the key of a service account; none: the default"
+    )
+    storage_timeout_s: float = Field(default=60, gt=0, le=600, description="A silence of the store")
     public_url: str = Field(default="http://127.0.0.1:8000", description="The API from outside")
     work_dir: Path = Field(description="Scratch space and caches of this machine; may be emptied")
 
@@ -188,9 +198,21 @@ class Settings(BaseSettings):
     @classmethod
     def storage_scheme_is_known(cls, value: str) -> str:
         """Refuse a store that we have no adapter for."""
-        if urlsplit(value).scheme != "file":
-            raise ValueError("must begin with file://, for example file:///var/lib/tonnage")
-        return value
+        parts = urlsplit(value)
+        if parts.scheme == "file" or (parts.scheme in ("gs", "s3") and parts.netloc):
+            return value
+        raise ValueError(
+            "must begin with file://, gs:// or s3://, for example file:///var/lib/tonnage or "
+            "s3://bucket/prefix"
+        )
+
+    @field_validator("storage_endpoint", "storage_public_endpoint")
+    @classmethod
+    def store_is_an_address(cls, value: str | None) -> str | None:
+        """Refuse what nothing could be sent to."""
+        if value and urlsplit(value).scheme not in ("http", "https"):
+            raise ValueError("must begin with https:// or http://")
+        return value or None
 
     @field_validator("otlp_endpoint")
     @classmethod

@@ -15,6 +15,11 @@ from runtime.telemetry import Tracing
 
 def make_storage(settings: Settings) -> Storage:
     """Return the object storage that storage_url names."""
+    scheme = urlsplit(settings.storage_url).scheme
+    if scheme == "gs":
+        return make_gcs_storage(settings)
+    if scheme == "s3":
+        return make_s3_storage(settings)
     from runtime.adapters.storage_local import LocalStorage
 
     return LocalStorage(
@@ -23,6 +28,38 @@ def make_storage(settings: Settings) -> Storage:
         secret=settings.secrets_newest_first[0],
         previous=settings.secrets_newest_first[1:],
     )
+
+
+def make_gcs_storage(settings: Settings) -> Storage:
+    """Return a bucket of Google Cloud Storage."""
+    from runtime.adapters.storage_gcs import GcsStorage, make_client
+
+    client, signer = make_client(
+        endpoint=settings.storage_endpoint, credentials_file=settings.storage_credentials_file
+    )
+    bucket = urlsplit(settings.storage_url)
+    return GcsStorage(
+        client, bucket.netloc, prefix=bucket.path, signer=signer,
+        timeout_s=settings.storage_timeout_s,
+    )  # fmt: skip
+
+
+def make_s3_storage(settings: Settings) -> Storage:
+    """Return a bucket of S3 or of what speaks its protocol."""
+    from runtime.adapters.storage_s3 import S3Storage, make_client
+
+    def client_of(endpoint: str | None) -> object:
+        return make_client(
+            endpoint=endpoint, region=settings.storage_region,
+            path_style=settings.storage_path_style, timeout_s=settings.storage_timeout_s,
+        )  # fmt: skip
+
+    public = settings.storage_public_endpoint
+    bucket = urlsplit(settings.storage_url)
+    return S3Storage(
+        client_of(settings.storage_endpoint), bucket.netloc, prefix=bucket.path,
+        signer=client_of(public) if public else None,
+    )  # fmt: skip
 
 
 def make_scanner(settings: Settings) -> Scanner | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import io
+import random
 
 import pytest
 
-from core.errors import NotFound
+from core.errors import InvalidInput, NotFound
 from core.ports import Storage
 
 KEY = "0f0e/files/1"
@@ -41,6 +42,41 @@ class StorageContract:
         with storage.open(KEY) as stream:
             assert stream.read() == data
 
+    def test_an_empty_object_is_an_object(self, storage: Storage) -> None:
+        stored = storage.put(KEY, io.BytesIO())
+        assert (stored.size_bytes, stored.sha256) == (0, hashlib.sha256().hexdigest())
+        with storage.open(KEY) as stream:
+            assert stream.read() == b""
+
+    def test_an_object_of_many_parts_is_read_in_pieces_as_it_was(self, storage: Storage) -> None:
+        data = random.Random(7).randbytes(21_000_001)
+        stored = storage.put(KEY, io.BytesIO(data), content_type="text/csv")
+        assert stored.sha256 == hashlib.sha256(data).hexdigest()
+        with storage.open(KEY) as stream:
+            assert stream.read(5) == data[:5]
+            parts = list(iter(lambda: stream.read(1_000_003), b""))
+        assert b"".join(parts) == data[5:]
+
+    def test_an_object_need_not_be_read_to_its_end(self, storage: Storage) -> None:
+        storage.put(KEY, io.BytesIO(b"x" * 3_000_000))
+        with storage.open(KEY) as stream:
+            assert stream.read(2) == b"xx"
+
+    @pytest.mark.parametrize("key", ["", "/etc/passwd", "a/../../b", "..", "a\0b"])
+    def test_a_key_cannot_climb(self, storage: Storage, key: str) -> None:
+        with pytest.raises(InvalidInput):
+            storage.put(key, io.BytesIO(b"x"))
+
+    @pytest.mark.parametrize("prefix", ["../", "..", "a/../../", "/", "/etc/"])
+    def test_a_listing_cannot_climb(self, storage: Storage, prefix: str) -> None:
+        with pytest.raises(InvalidInput):
+            list(storage.list(prefix))
+
+    def test_a_url_of_another_store_has_no_key(self, storage: Storage) -> None:
+        for url in ("file:///etc/passwd", "s3://other/a", "gs://other/a", storage.url("x")[:-1]):
+            with pytest.raises(InvalidInput):
+                storage.key(url)
+
     def test_putting_again_replaces(self, storage: Storage) -> None:
         storage.put(KEY, io.BytesIO(b"one"))
         storage.put(KEY, io.BytesIO(b"two"))
@@ -71,6 +107,21 @@ class StorageContract:
         storage.move(KEY, "0f0e/quarantine/1")
         assert not storage.exists(KEY)
         assert storage.exists("0f0e/quarantine/1")
+
+    def test_what_was_moved_is_what_was_put(self, storage: Storage) -> None:
+        data = random.Random(8).randbytes(9_000_000)
+        storage.put(KEY, io.BytesIO(data), content_type="text/csv")
+        storage.move(KEY, "0f0e/quarantine/1")
+        with storage.open("0f0e/quarantine/1") as stream:
+            assert stream.read() == data
+
+    def test_a_move_that_was_cut_short_is_done_again(self, storage: Storage) -> None:
+        storage.put(KEY, io.BytesIO(b"new"))
+        storage.put("0f0e/quarantine/1", io.BytesIO(b"half"))
+        storage.move(KEY, "0f0e/quarantine/1")
+        assert not storage.exists(KEY)
+        with storage.open("0f0e/quarantine/1") as stream:
+            assert stream.read() == b"new"
 
     def test_moving_nothing_is_not_found(self, storage: Storage) -> None:
         with pytest.raises(NotFound):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
 from typing import Annotated, BinaryIO
-from urllib.parse import quote
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
@@ -13,6 +12,7 @@ from fastapi.responses import StreamingResponse
 from api.deps import ServicesDep
 from api.errors import ApiError
 from api.openapi import documented
+from core.disposition import attachment
 from core.ports import ReadsDownloadTokens
 
 router = APIRouter(prefix="/v1/downloads", tags=["downloads"])
@@ -32,7 +32,7 @@ def download(
     signed = storage.read_token(token)
     body = chunks(services.storage.open(signed.key))
     return StreamingResponse(
-        body, media_type=signed.content_type, headers=attachment(signed.filename)
+        body, media_type=signed.content_type, headers=saved_as(signed.filename)
     )
 
 
@@ -49,12 +49,10 @@ def chunks(opened: AbstractContextManager[BinaryIO]) -> Iterator[bytes]:
     return read()
 
 
-def attachment(filename: str) -> dict[str, str]:
-    """Return headers under which a browser saves and never shows (RFC 6266)."""
-    plain = "".join(c if " " <= c <= "~" and c not in '"\\%' else "_" for c in filename)
-    names = f"filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
+def saved_as(filename: str) -> dict[str, str]:
+    """Return headers under which a browser saves and never shows."""
     return {
-        "Content-Disposition": f"attachment; {names}",
+        "Content-Disposition": attachment(filename),
         "Content-Security-Policy": "sandbox; default-src 'none'",
         "Cache-Control": "no-store",
     }

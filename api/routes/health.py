@@ -15,7 +15,8 @@ from sqlalchemy import text
 from starlette.concurrency import run_in_threadpool
 
 from api.deps import ServicesDep
-from api.services import Services
+from api.services import Services, StorageSeen
+from core.ports import Storage
 from db.engine import refuse_dangerous_role
 from runtime.migrate import head_revision
 
@@ -95,8 +96,18 @@ def check_database(services: Services) -> State:
 
 
 def check_storage(services: Services) -> State:
-    """Ask the store for an object that need not exist; once a minute, write and remove it."""
-    storage, seen = services.storage, services.storage_seen
+    """Ask the store, in a few threads at most: one that hangs must not gather all of them."""
+    seen = services.storage_seen
+    if not seen.askers.acquire(blocking=False):
+        return "away"
+    try:
+        return ask_storage(services.storage, seen)
+    finally:
+        seen.askers.release()
+
+
+def ask_storage(storage: Storage, seen: StorageSeen) -> State:
+    """Ask for an object that need not exist; once a minute, write and remove it."""
     if seen.written_at is not None and time.monotonic() - seen.written_at < WRITE_EVERY_S:
         storage.exists(PROBE)
         return "ok"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import contextlib
 import datetime as dt
+import errno
 import hashlib
 import hmac
 import json
+import logging
 import os
 import stat
 import tempfile
@@ -19,9 +21,15 @@ from urllib.parse import quote, unquote, urlsplit
 
 from core.errors import InvalidInput, NotFound, Unavailable
 from core.ports import ListedObject, SignedDownload, StoredObject
+from runtime.adapters.measuring import CHUNK_BYTES, verified
 
-CHUNK_BYTES = 1024 * 1024
 TEMPORARY = ".incoming-"
+# Renamed and replaced together with the bytes it speaks of, which a file beside it would not be.
+HASH_ATTRIBUTE = "user.tonnage.sha256"
+# The file system, or the platform, keeps no attributes.
+UNKEPT = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM, errno.EINVAL)
+
+log = logging.getLogger("tonnage.storage")
 
 
 class LocalStorage:
@@ -52,11 +60,11 @@ class LocalStorage:
 
     def key(self, url: str) -> str:
         """Return the key of a URL that `url` made."""
-        path = Path(unquote(urlsplit(url).path))
-        try:
-            return str(PurePosixPath(path.relative_to(self.root)))
-        except ValueError:
-            raise InvalidInput("the stored path lies outside this store") from None
+        parts = urlsplit(url)
+        path = Path(unquote(parts.path))
+        if parts.scheme != "file" or path == self.root or self.root not in path.parents:
+            raise InvalidInput("the stored path lies outside this store")
+        return str(PurePosixPath(path.relative_to(self.root)))
 
     def path(self, key: str) -> Path:
         """Return the path of `key`; raise InvalidInput for one that climbs out of the store."""
@@ -76,8 +84,8 @@ class LocalStorage:
         target = self.path(key)
         digest = hashlib.sha256()
         size = 0
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
+        with translated():
+            self.make_folder(target.parent)
             handle, name = tempfile.mkstemp(prefix=TEMPORARY, dir=target.parent)
             try:
                 with os.fdopen(handle, "wb") as sink:
@@ -85,6 +93,7 @@ class LocalStorage:
                         digest.update(chunk)
                         size += len(chunk)
                         sink.write(chunk)
+                    keep_hash(sink.fileno(), digest.hexdigest())
                     sink.flush()
                     os.fsync(sink.fileno())
                 Path(name).replace(target)
@@ -92,57 +101,74 @@ class LocalStorage:
                 Path(name).unlink(missing_ok=True)
                 raise
             sync_directory(target.parent)
-        except OSError as error:
-            raise Unavailable(f"local storage: {error.strerror}") from error
         return StoredObject(key=key, url=self.url(key), size_bytes=size, sha256=digest.hexdigest())
 
     @contextlib.contextmanager
     def open(self, key: str) -> Iterator[BinaryIO]:
         """Open an object for streaming reads."""
-        try:
+        with translated():
             stream = self.path(key).open("rb")
-        except (FileNotFoundError, IsADirectoryError):
-            raise NotFound("no such object") from None
         with stream:
-            yield stream
+            with translated():
+                size = os.fstat(stream.fileno()).st_size
+                expected = kept_hash(stream.fileno())
+            yield verified(pieces(stream), size_bytes=size, sha256=expected)
 
     def exists(self, key: str) -> bool:
         """Tell whether there is an object at `key`."""
-        return self.path(key).is_file()
+        try:
+            with translated():
+                return stat.S_ISREG(self.path(key).stat().st_mode)
+        except NotFound:
+            return False
 
     def delete(self, key: str) -> None:
         """Remove an object; a missing one is no error."""
-        self.path(key).unlink(missing_ok=True)
+        with contextlib.suppress(NotFound), translated():
+            self.path(key).unlink()
 
     def move(self, source_key: str, target_key: str) -> None:
         """Rename; one that was moved before is no error."""
         source, target = self.path(source_key), self.path(target_key)
-        if not source.is_file():
-            if target.is_file():
+        if not self.exists(source_key):
+            if self.exists(target_key):
                 return
             raise NotFound("no such object")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        source.replace(target)
-        sync_directory(target.parent)
+        with translated():
+            self.make_folder(target.parent)
+            source.replace(target)
+            sync_directory(target.parent)
+            sync_directory(source.parent)
+
+    def make_folder(self, folder: Path) -> None:
+        """Make a folder that is still there after a power cut: each new one within its parent."""
+        missing = []
+        while not folder.is_dir():
+            missing.append(folder)
+            folder = folder.parent
+        for new in reversed(missing):
+            new.mkdir(exist_ok=True)
+            sync_directory(new.parent)
 
     def list(self, prefix: str) -> Iterator[ListedObject]:
         """Yield the objects below `prefix`, by key."""
         if prefix.startswith("/") or ".." in PurePosixPath(prefix).parts:
             raise InvalidInput("not a storage prefix")
         folder = self.root / prefix.rpartition("/")[0]  # never above the root, not even for ""
-        if not folder.is_dir():
-            return
-        for path in sorted(folder.rglob("*")):
+        with translated():
+            found = sorted(folder.rglob("*")) if folder.is_dir() else []
+        for path in found:
             key = str(PurePosixPath(path.relative_to(self.root)))
             if not key.startswith(prefix) or path.name.startswith(TEMPORARY):
                 continue
             try:
-                found = path.stat()
-            except FileNotFoundError:  # deleted while it was listed
+                with translated():
+                    status = path.stat()
+            except NotFound:  # deleted while it was listed
                 continue
-            if stat.S_ISREG(found.st_mode):
-                changed = dt.datetime.fromtimestamp(found.st_ctime, dt.UTC)
-                yield ListedObject(key, found.st_size, changed)
+            if stat.S_ISREG(status.st_mode):
+                changed = dt.datetime.fromtimestamp(status.st_ctime, dt.UTC)
+                yield ListedObject(key, status.st_size, changed)
 
     def signed_url(self, key: str, *, filename: str, content_type: str, expires_s: int) -> str:
         """Return a link to the API's own download route."""
@@ -171,6 +197,48 @@ class LocalStorage:
     def signatures(self, body: str) -> tuple[bytes, ...]:
         """Return the signature of an encoded grant by each key."""
         return tuple(hmac.digest(key, body.encode(), "sha256") for key in self.signing_keys)
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Raise NotFound or Unavailable for what the operating system says; names stay out of it."""
+    try:
+        yield
+    except (FileNotFoundError, IsADirectoryError):
+        raise NotFound("no such object") from None
+    except OSError as error:
+        raise Unavailable(f"local storage: {error.strerror}") from error
+
+
+def pieces(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield what a file holds."""
+    with translated():
+        while piece := stream.read(CHUNK_BYTES):
+            yield piece
+
+
+def keep_hash(handle: int, sha256: str) -> None:
+    """Note the hash beside the bytes, where the file system can."""
+    try:
+        os.setxattr(handle, HASH_ATTRIBUTE, sha256.encode())
+    except AttributeError:  # only Linux has it
+        log.debug("this platform keeps no hashes beside files")
+    except OSError as error:
+        if error.errno not in UNKEPT:
+            raise
+        log.warning("the file system of the store keeps no hashes (extended attributes)")
+
+
+def kept_hash(handle: int) -> str | None:
+    """Return the hash that was noted; None where there is none: an older file, or file system."""
+    try:
+        return os.getxattr(handle, HASH_ATTRIBUTE).decode("ascii", "replace")
+    except AttributeError:
+        return None
+    except OSError as error:
+        if error.errno in (errno.ENODATA, *UNKEPT):
+            return None
+        raise
 
 
 def sync_directory(path: Path) -> None:

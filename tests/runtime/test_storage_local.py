@@ -8,9 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from core.errors import InvalidInput, NotFound, Unavailable
+from core.errors import DamagedObject, InvalidInput, NotFound, Unavailable
 from core.ports import Storage
-from runtime.adapters.storage_local import LocalStorage, decode, encode
+from runtime.adapters.storage_local import LocalStorage, decode, encode, kept_hash
 from tests.storage_contract import KEY, StorageContract
 
 NOW = 1_800_000_000.0
@@ -95,3 +95,48 @@ def test_a_forged_link_grants_nothing(tmp_path: Path) -> None:
             storage.read_token(token)
     with pytest.raises(NotFound):
         make(tmp_path, b"t" * 32).read_token(token_of(url))
+
+
+def test_a_byte_that_changed_on_disk_is_found_out(tmp_path: Path) -> None:
+    storage = make(tmp_path)
+    storage.put(KEY, io.BytesIO(b"x" * 100))
+    if kept(storage.path(KEY)) is None:
+        pytest.skip("this file system keeps no extended attributes")
+    with storage.path(KEY).open("r+b") as raw:
+        raw.seek(50)
+        raw.write(b"y")
+    with pytest.raises(DamagedObject), storage.open(KEY) as stream:
+        stream.read()
+
+
+def kept(path: Path) -> str | None:
+    with path.open("rb") as stream:
+        return kept_hash(stream.fileno())
+
+
+def test_a_file_of_an_older_version_has_no_hash_and_is_read(tmp_path: Path) -> None:
+    storage = make(tmp_path)
+    storage.path("a").write_bytes(b"older")
+    with storage.open("a") as stream:
+        assert stream.read() == b"older"
+
+
+def test_a_moved_object_keeps_its_hash(tmp_path: Path) -> None:
+    storage = make(tmp_path)
+    storage.put(KEY, io.BytesIO(b"x"))
+    before = kept(storage.path(KEY))
+    storage.move(KEY, "0f0e/quarantine/1")
+    assert kept(storage.path("0f0e/quarantine/1")) == before
+
+
+def test_a_store_that_is_no_directory_is_unavailable_whatever_is_asked(tmp_path: Path) -> None:
+    storage = make(tmp_path)
+    (tmp_path / "0f0e").write_text("a file where a folder must be")
+    for call in (
+        lambda: storage.exists(KEY),
+        lambda: storage.delete(KEY),
+        lambda: storage.open(KEY).__enter__(),
+        lambda: storage.move(KEY, "a/b"),
+    ):
+        with pytest.raises(Unavailable):
+            call()
