@@ -71,6 +71,9 @@ CATALOG: Mapping[str, Kind] = {
     "invalid_one_time_token": Kind(401, "The token is unknown, used, replaced or expired."),
     "permission_denied": Kind(403, "Your role or permissions here do not allow it."),
     "not_found": Kind(404, "There is no such thing for you."),
+    "unknown_invitation": Kind(
+        404, "The token is unknown, used, replaced, withdrawn, expired or for somebody else."
+    ),
     "method_not_allowed": Kind(405, "This address does not take that method; see Allow."),
     "request_timeout": Kind(408, "The request body stopped arriving, or took too long."),
     "conflict": Kind(409, "The request contradicts the present state."),
@@ -112,6 +115,9 @@ CATALOG: Mapping[str, Kind] = {
         409, "Factors of a release never change; unpin the release, or add one of your own."
     ),
     "already_member": Kind(409, "This person is a member already; change the role with PUT."),
+    "account_exists": Kind(
+        409, "This address has an account: log in, then accept with POST /v1/auth/join."
+    ),
     "last_admin": Kind(
         409, "An organization keeps at least one admin who can log in and sees all of it."
     ),

@@ -1,23 +1,23 @@
-"""Who belongs to an organization: checked, locked, audited; an admin always stays."""
+"""Who belongs to an organization: checked, locked, audited; an admin always stays.
+
+How people are invited and accept is in api/invitations.py.
+"""
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 from uuid import UUID
 
 from api import etags
 from api.deps import Member
 from api.errors import ApiError, Fault
-from api.schemas.members import Membership, NewMember, Permissions
+from api.schemas.members import Membership, Permissions
 from core.permissions import Operation, Role, may, reach_of
 from db.engine import TenantSession
-from db.queries import api_keys, audit
+from db.queries import api_keys, audit, invitations
 from db.queries import members as queries
-from db.queries.members import Invited, MemberFilter, NewPerson
-from runtime.one_time_tokens import fingerprint, new_token
+from db.queries.members import MemberFilter
 
-INVITATION_LIFETIME = dt.timedelta(hours=72)
 MOST_MEMBERS = 1000
 
 
@@ -31,7 +31,7 @@ def put(
     begin(session, who)
     found = queries.find_member(session, who.organization_id, user_id, former=True)
     if found is None:  # also a stranger who does exist elsewhere
-        raise ApiError("not_found")
+        return _put_invited(session, who, user_id, body, expected)
     etags.require(expected, found.updated_at)
     permissions = found.permissions or {}
     if body.permissions is not None:
@@ -42,41 +42,18 @@ def put(
     return _set(session, who, user_id, found, body.role, permissions)
 
 
-def add(
-    session: TenantSession, who: Member, body: NewMember
-) -> tuple[Any, str | None, dt.datetime]:
-    """Add a person by mail address; return the row, and for a new account its one-time token.
-
-    Raises 403, 409, 422.
-    """
-    begin(session, who)
-    permissions = checked(session, who.organization_id, body.permissions or Permissions())
-    token = new_token()
-    expires_at = dt.datetime.now(dt.UTC) + INVITATION_LIFETIME
-    person = NewPerson(body.email, body.first_name, body.last_name)
-    user_id, outcome = queries.invite(session, person, fingerprint(token), expires_at)
-    if outcome is Invited.DELETED:
-        raise ApiError("conflict")
-    found = queries.find_member(session, who.organization_id, user_id, former=True)
-    if found is None or found.deleted_at is not None:
-        refuse_crowd(session, who.organization_id)
-    elif outcome is Invited.EXISTING:
-        raise ApiError("already_member")
-    row = _set(session, who, user_id, found, body.role, permissions)
-    return row, token if outcome in (Invited.CREATED, Invited.PENDING) else None, expires_at
-
-
 def remove(session: TenantSession, who: Member, user_id: UUID) -> None:
     """End a membership. Raises 403, 404, 409."""
     begin(session, who)
     found = queries.find_member(session, who.organization_id, user_id)
     if found is None:
-        raise ApiError("not_found")
+        _withdraw(session, who, user_id)
+        return
     require_admin_after(session, who, user_id, None, {})
     queries.end_membership(session, who.organization_id, user_id)
     audit.record(
         session, who.organization_id, who.actor, action="member.removed", object_type="member",
-        object_id=user_id, before=_told(found.role, found.permissions),
+        object_id=user_id, before=told(found.role, found.permissions),
     )  # fmt: skip
     # they would work again if the person came back, and nobody would think of them
     by = who.principal.user_id
@@ -85,6 +62,52 @@ def remove(session: TenantSession, who: Member, user_id: UUID) -> None:
             session, who.organization_id, who.actor, action="api_key.revoked",
             object_type="api_key", object_id=key_id,
         )  # fmt: skip
+    session.commit()
+
+
+def find(session: TenantSession, organization_id: UUID, user_id: UUID) -> Any:
+    """Return a member or an invited person. Raises 404."""
+    found = queries.find_member(session, organization_id, user_id)
+    found = found or invitations.find(session, organization_id, user_id)
+    if found is None:
+        raise ApiError("not_found")
+    return found
+
+
+def _put_invited(
+    session: TenantSession, who: Member, invitation_id: UUID, body: Membership, expected: str | None
+) -> Any:
+    """Change what somebody will be who has not accepted yet. Raises 404, 412, 422."""
+    found = invitations.find(session, who.organization_id, invitation_id)
+    if found is None:
+        raise ApiError("not_found")
+    etags.require(expected, found.updated_at)
+    permissions = found.permissions
+    if body.permissions is not None:
+        permissions = checked(session, who.organization_id, body.permissions)
+    before, after = told(found.role, found.permissions), told(body.role, permissions)
+    if before != after:
+        invitations.change(session, who.organization_id, invitation_id, body.role, permissions)
+        audit.record(
+            session, who.organization_id, who.actor, action="invitation.changed",
+            object_type="invitation", object_id=invitation_id, before=before, after=after,
+        )  # fmt: skip
+    row = invitations.find(session, who.organization_id, invitation_id)
+    session.commit()
+    return row
+
+
+def _withdraw(session: TenantSession, who: Member, invitation_id: UUID) -> None:
+    """Take an invitation back. Raises 404."""
+    found = invitations.find(session, who.organization_id, invitation_id)
+    if found is None:
+        raise ApiError("not_found")
+    invitations.withdraw(session, who.organization_id, invitation_id)
+    audit.record(
+        session, who.organization_id, who.actor, action="invitation.withdrawn",
+        object_type="invitation", object_id=invitation_id,
+        before=told(found.role, found.permissions),
+    )  # fmt: skip
     session.commit()
 
 
@@ -137,8 +160,8 @@ def _set(
 ) -> Any:
     """Store a membership with its event, unless nothing changes; return the row."""
     present = found is not None and found.deleted_at is None
-    before = _told(found.role, found.permissions) if present else None
-    after = _told(role, permissions)
+    before = told(found.role, found.permissions) if present else None
+    after = told(role, permissions)
     if before != after:
         queries.set_membership(session, who.organization_id, user_id, role, permissions)
         audit.record(
@@ -150,5 +173,6 @@ def _set(
     return row
 
 
-def _told(role: str, permissions: Any) -> dict[str, Any]:
+def told(role: str, permissions: Any) -> dict[str, Any]:
+    """Return a membership as the audit trail tells of it."""
     return {"role": str(role), "permissions": permissions or {}}

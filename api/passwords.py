@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from dataclasses import dataclass
+from uuid import UUID
 
 import anyio.to_thread
 from sqlmodel import Session
 
-from api import logins
+from api import invitations, logins
 from api.errors import ApiError, Fault
 from api.services import Services
 from core.password_policy import SENTENCES, weakness_of
 from db.queries import auth
 from db.queries import credentials as queries
+from db.queries import invitations as invited
 from db.queries.auth import Principal
 from runtime.one_time_tokens import fingerprint
 
@@ -52,45 +55,79 @@ async def change(services: Services, who: Principal, old: str, new: str, address
     log.info("user %s changed the password", who.user_id)
 
 
-async def set_with_token(services: Services, token: str, new: str, address: str) -> None:
-    """Set a password with a one-time token; every session ends. Raises 401, 422, 429, 503.
+@dataclass(frozen=True, slots=True)
+class Redemption:
+    """A one-time token and the password that it is to set."""
 
-    A password that is refused does not use the token up.
+    token: str
+    new_password: str
+    address: str
+
+    @property
+    def digest(self) -> bytes:
+        """The token as it is stored."""
+        return fingerprint(self.token)
+
+
+async def set_with_token(services: Services, asked: Redemption, request_id: str) -> None:
+    """Set a password with a one-time token; every session ends. Raises 401, 409, 422, 429, 503.
+
+    A password that is refused does not use the token up. Whether the address of an invitation
+    has an account shows only once it would be made: refusals before that are the same.
     """
     logins.require_capacity(services)
-    digest = fingerprint(token)
-    owner = await anyio.to_thread.run_sync(_owner, services, digest, address)
-    _require_strength(new, owner.known)
+    owner, offer = await anyio.to_thread.run_sync(_owner, services, asked.digest, asked.address)
+    known = offer.known if offer else owner.known if owner else ()
+    _require_strength(asked.new_password, known)
     new_hash = await anyio.to_thread.run_sync(
-        services.passwords.hash, new, limiter=services.hashing
+        services.passwords.hash, asked.new_password, limiter=services.hashing
     )
 
     def store() -> None:
         with Session(services.auth_engine) as session:
-            user_id = queries.use_token(session, digest)
-            if user_id is None or not queries.set_password(session, user_id, new_hash):
-                raise ApiError("invalid_one_time_token")
+            user_id = _first(session, asked.digest, new_hash) if offer else None
+            if offer is None:
+                user_id = queries.use_token(session, asked.digest)
+                if user_id is None or not queries.set_password(session, user_id, new_hash):
+                    raise ApiError("invalid_one_time_token")
+            assert user_id is not None
             queries.end_sessions(session, user_id, "password_set")
             session.commit()
+        log.info("user %s set the password with a one-time token", user_id)
+        # broken off here, the person logs in and accepts with the same token
+        if offer and invitations.accept(services, offer, user_id, request_id) is None:
+            raise ApiError("invalid_one_time_token")
 
     await anyio.to_thread.run_sync(store)
-    log.info("user %s set the password with a one-time token", owner.user_id)
 
 
-def _owner(services: Services, digest: bytes, address: str) -> queries.Owner:
+def _first(session: Session, digest: bytes, new_hash: str) -> UUID:
+    """Set the first password of an invited person. Raises 409 for an account that has one."""
+    user_id = invited.account_of_token(session, digest)
+    if user_id is None or not queries.set_password(
+        session, user_id, new_hash, instead_of=queries.NO_PASSWORD
+    ):
+        raise ApiError("account_exists")
+    return user_id
+
+
+def _owner(
+    services: Services, digest: bytes, address: str
+) -> tuple[queries.Owner | None, invited.Offer | None]:
     """Count the attempt against the address, then look the token up."""
     now = dt.datetime.now(dt.UTC)
     subject = logins.Attempt("", "", address).address_subject
     with Session(services.auth_engine) as session:
         wait = auth.count_attempt(session, subject, logins.FREE_FAILURES_ADDRESS, now)
         owner = queries.owner_of_token(session, digest) if wait is None else None
-        if owner is not None:
+        offer = invited.offer_of_token(session, digest) if wait is None else None
+        if owner is not None or offer is not None:
             auth.give_back_attempt(session, subject)
         session.commit()
     logins.refuse_while_waiting(wait)
-    if owner is None:
+    if owner is None and offer is None:
         raise ApiError("invalid_one_time_token")
-    return owner
+    return owner, offer
 
 
 def _forgiven(services: Services, who: Principal, attempt: logins.Attempt) -> tuple[str, ...]:

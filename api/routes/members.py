@@ -7,9 +7,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from api import members
+from api import invitations, members
 from api.deps import Member, PagingDep, ServicesDep, requires_here
-from api.errors import ApiError
 from api.etags import IfMatch, etag
 from api.openapi import WITH_BODY, documented
 from api.pagination import Binding, next_cursor
@@ -65,7 +64,7 @@ def list_members(
     request: Request,
     response: Response,
 ) -> MemberList:
-    """List the members by mail address."""
+    """List the members, and who is invited to be one, by mail address."""
     organization_id = who.organization_id
     binding = Binding("members", organization_id, wanted)
     asked = paging.request(services.cursors, queries.BY_EMAIL, binding)
@@ -84,11 +83,9 @@ def list_members(
 def get_member(
     user_id: UUID, who: ReaderHere, services: ServicesDep, response: Response
 ) -> MemberItem:
-    """Return one member; the ETag is for If-Match."""
+    """Return one member or invited person; the ETag is for If-Match."""
     with tenant_session(services.app_engine, who.organization_id) as session:
-        found = queries.find_member(session, who.organization_id, user_id)
-    if found is None:
-        raise ApiError("not_found")
+        found = members.find(session, who.organization_id, user_id)
     response.headers["ETag"] = etag(found.updated_at)
     return member_item(found)
 
@@ -107,8 +104,9 @@ def put_member(
     response: Response,
     if_match: IfMatch = None,
 ) -> MemberItem:
-    """Change the role of a member, or take a former one back; it counts with the next request.
+    """Change the role of a member or of somebody invited, or take a former member back.
 
+    It counts with the next request.
     Permissions that are left out stay as they are; `{}` lifts every limit. Whoever never was a
     member is added by mail address with POST.
     """
@@ -120,29 +118,34 @@ def put_member(
 
 @router.post(
     "", status_code=201,
-    **documented("already_member", "too_many_members", "conflict", *WITH_BODY, operation=MANAGE),
+    **documented("already_member", "too_many_members", *WITH_BODY, operation=MANAGE),
 )  # fmt: skip
 def add_member(
     body: NewMember, who: AdminHere, services: ServicesDep, response: Response
 ) -> MemberAdded:
-    """Add a person by mail address.
+    """Invite a person by mail address; they are a member once they accept.
 
-    A new account gets a one-time token, shown here and never again, with which its owner sets
-    the password within 72 hours (POST /v1/auth/password). As long as they have not, and belong to
-    no other organization, adding them again makes a new token. An account that exists is added
-    as it is: its names and password are its owner's.
+    The answer is the same whether the address has an account or not. It holds a token, shown here
+    and never again, to hand to the person. Within 72 hours they set the password of a new account
+    with it (POST /v1/auth/password), or log in to the account that they have and accept with it
+    (POST /v1/auth/join). Inviting them again makes a new token, and the older one is dead.
+
+    Until then `user_id` is the invitation's id, which stays the id of a new account.
     """
     with tenant_session(services.app_engine, who.organization_id) as session:
-        row, token, expires_at = members.add(session, who, body)
+        row, token, expires_at = invitations.invite(session, who, body)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Location"] = f"/v1/organizations/{who.organization_id}/members/{row.id}"
-    shown = None if token is None else Invitation(token=token, expires_at=expires_at)
+    shown = Invitation(token=token, expires_at=expires_at)
     return MemberAdded(member=member_item(row), invitation=shown)
 
 
 @router.delete("/{user_id}", **documented("last_admin", operation=MANAGE))
 def remove_member(user_id: UUID, who: AdminHere, services: ServicesDep) -> MemberRemoved:
-    """End a membership. What the person did stays, under their name; PUT takes them back."""
+    """End a membership, or withdraw an invitation.
+
+    What the person did stays, under their name; PUT takes them back.
+    """
     with tenant_session(services.app_engine, who.organization_id) as session:
         members.remove(session, who, user_id)
     return MemberRemoved(removed=True, user_id=user_id)

@@ -10,13 +10,15 @@ from fastapi.security import HTTPAuthorizationCredentials
 from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
 
-from api import passwords
+from api import invitations, passwords
 from api.deps import PagingDep, PrincipalDep, ServicesDep, bearer, caller, principal
 from api.errors import ApiError
 from api.openapi import SIGNED_IN, WITH_BODY, documented
 from api.pagination import Binding, next_cursor
+from api.routes.auth import access
+from api.schemas.auth import OrganizationAccess
 from api.schemas.common import pagination
-from api.schemas.passwords import PasswordChange, SessionItem, SessionList
+from api.schemas.passwords import Join, PasswordChange, SessionItem, SessionList
 from db.queries import credentials as queries
 from db.queries.auth import Principal
 
@@ -26,7 +28,8 @@ router = APIRouter(prefix="/v1/auth", tags=["auth"])
 @router.post(
     "/password", status_code=204,
     **documented(
-        "conflict", "invalid_one_time_token", "too_many_attempts", *SIGNED_IN, *WITH_BODY
+        "account_exists", "conflict", "invalid_one_time_token", "too_many_attempts",
+        *SIGNED_IN, *WITH_BODY,
     ),
 )  # fmt: skip
 async def set_password(
@@ -38,10 +41,13 @@ async def set_password(
     """Set a password: with access token and old password, or with a one-time token alone.
 
     A change ends all other sessions of the person, a one-time token all of them; then log in.
+    A token of an invitation makes the account and accepts; an address that has an account
+    accepts with POST /v1/auth/join.
     """
     address = request.client.host if request.client else "unknown"
     if body.token is not None:
-        await passwords.set_with_token(services, body.token, body.new_password, address)
+        asked = passwords.Redemption(body.token, body.new_password, address)
+        await passwords.set_with_token(services, asked, request.state.request_id)
         return
     who = principal(await run_in_threadpool(caller, request, services, credentials))
     old = body.old_password or ""
@@ -59,6 +65,18 @@ def account_owner(who: PrincipalDep) -> Principal:
 
 
 OwnerDep = Annotated[Principal, Depends(account_owner)]
+
+
+@router.post(
+    "/join", **documented("unknown_invitation", "permission_denied", *SIGNED_IN, *WITH_BODY)
+)
+def join(body: Join, who: OwnerDep, request: Request, services: ServicesDep) -> OrganizationAccess:
+    """Accept an invitation that was made to the mail address of this account.
+
+    Until then it gives nothing.
+    """
+    joined = invitations.join(services, who, body.token, request.state.request_id)
+    return access(services, joined)
 
 
 @router.get("/sessions", **documented("cursor_invalid", "permission_denied", *SIGNED_IN))

@@ -66,6 +66,7 @@ BY_SCHEMA: dict[str, dict[str, Any]] = {
         "old_password": "a pass phrase of several words",
         "new_password": "neon giraffe paints quietly",
     },
+    "Join": {"token": "kq2YH8f3cT0gq1Lr0bq0N3nDq4mQd5J7s0mX9v2wZ1A"},
     "SessionList": {
         "sessions": [
             {

@@ -58,7 +58,7 @@ class Membership(Body):
 
 
 class NewMember(Body):
-    """Somebody to add. The names are for a new account; an existing one keeps its own."""
+    """Somebody to invite. The names are for a new account; an existing one keeps its own."""
 
     email: Email
     role: Role
@@ -68,7 +68,7 @@ class NewMember(Body):
 
 
 class MemberStatus(StrEnum):
-    """Whether a member can log in."""
+    """Whether somebody is a member and can log in."""
 
     ACTIVE = "active"
     INVITED = "invited"
@@ -78,14 +78,14 @@ class MemberStatus(StrEnum):
 class MemberItem(Answer):
     """A member with role and what narrows it."""
 
-    user_id: UUID
+    user_id: UUID = Field(description="Of somebody who is `invited`: the invitation's id")
     email: str
     first_name: str | None
     last_name: str | None
     role: Role
     permissions: dict[str, Any]
-    status: MemberStatus = Field(description="`invited`: no password has been set yet")
-    member_since: dt.datetime
+    status: MemberStatus = Field(description="`invited`: has not accepted yet")
+    member_since: dt.datetime = Field(description="Of somebody who is `invited`: since when")
 
 
 class MemberList(Answer):
@@ -96,17 +96,17 @@ class MemberList(Answer):
 
 
 class Invitation(Answer):
-    """A one-time token for POST /v1/auth/password. Shown once: hand it to the person."""
+    """A one-time token for POST /v1/auth/password or join. Shown once: hand it to the person."""
 
     token: str
     expires_at: dt.datetime
 
 
 class MemberAdded(Answer):
-    """The member, and for a new account the token that sets its password."""
+    """The invited person, and the token with which they accept."""
 
     member: MemberItem
-    invitation: Invitation | None = Field(description="Null for an account that exists already")
+    invitation: Invitation
 
 
 class MemberRemoved(Answer):

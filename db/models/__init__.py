@@ -14,6 +14,7 @@ from db.models.emissions import (
     Review,
 )
 from db.models.files import ColumnMapping, File, FileEvent, Report, RowIssue
+from db.models.invitations import Invitation
 from db.models.model_calls import ModelAnswer, ModelBreaker, ModelCall, ModelSpend
 from db.models.purging import DoomedObject
 from db.models.recalculations import (
@@ -60,6 +61,7 @@ __all__ = [
     "File",
     "FileEvent",
     "IdempotencyKey",
+    "Invitation",
     "LoginThrottle",
     "ModelAnswer",
     "ModelBreaker",

@@ -34,6 +34,8 @@ ORGANIZATION: Any = Organization
 
 BY_LOGIN = paging.Sort("created_at", SESSION.created_at, paging.Kind.TIME, descending=True)
 
+NO_PASSWORD = "!"  # noqa: S105 - no argon2 hash: nothing verifies against it
+
 
 class Purpose(StrEnum):
     """What a one-time token was made for."""

@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, case, func, insert, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Text,
+    Uuid,
+    case,
+    column,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    union_all,
+    update,
+)  # fmt: skip
 from sqlmodel import Session
 
 from core.permissions import Role
 from db.ids import uuid7
 from db.models import Organization, Project, User, UserOrganizationRole
-from db.queries import paging
+from db.queries import invitations, paging
 
 MEMBER: Any = UserOrganizationRole
 USER: Any = User
 ORGANIZATION: Any = Organization
 PROJECT: Any = Project
 
-BY_EMAIL = paging.Sort("email", USER.email, paging.Kind.TEXT)
+# Columns of the union of members and invitations.
+PERSON_ID: Any = column("id", Uuid)
+BY_EMAIL = paging.Sort("email", column("email", Text), paging.Kind.TEXT)
 
 STATUS = case(
     (USER.disabled_at.is_not(None), "disabled"),
@@ -51,43 +64,68 @@ class MemberFilter:
     q: str | None = None
 
 
-def _wanted(organization_id: UUID, wanted: MemberFilter) -> list[ColumnElement[bool]]:
+def _living(organization_id: UUID, role: Role | None = None) -> list[ColumnElement[bool]]:
     conditions = [
         MEMBER.organization_id == organization_id,
         MEMBER.deleted_at.is_(None),
         USER.deleted_at.is_(None),
     ]
-    if wanted.role:
-        conditions.append(MEMBER.role == wanted.role.value)
-    if wanted.q:
-        name = func.concat_ws(" ", USER.first_name, USER.last_name)
-        conditions.append(
-            or_(
-                USER.email.icontains(wanted.q, autoescape=True),
-                name.icontains(wanted.q, autoescape=True),
-            )
+    return conditions if role is None else [*conditions, MEMBER.role == role.value]
+
+
+def _people(organization_id: UUID, wanted: MemberFilter) -> Any:
+    """Select members, and whoever is invited and no member yet."""
+    invited: Any = invitations.INVITATION
+    member_here = (
+        select(USER.id)
+        .join(MEMBER, MEMBER.user_id == USER.id)
+        .where(*_living(organization_id), USER.email == invited.email)
+        .correlate(invited)
+        .exists()
+    )
+    found = union_all(
+        select(*COLUMNS)
+        .join(MEMBER, MEMBER.user_id == USER.id)
+        .where(*_living(organization_id, wanted.role), *_named(USER, wanted)),
+        select(*invitations.COLUMNS).where(
+            invited.organization_id == organization_id,
+            ~member_here,
+            *([] if wanted.role is None else [invited.role == wanted.role.value]),
+            *_named(invited, wanted),
+        ),
+    ).subquery("people")
+    return select(found)
+
+
+def _named(person: Any, wanted: MemberFilter) -> list[ColumnElement[bool]]:
+    if not wanted.q:
+        return []
+    name = func.concat_ws(" ", person.first_name, person.last_name)
+    return [
+        or_(
+            person.email.icontains(wanted.q, autoescape=True),
+            name.icontains(wanted.q, autoescape=True),
         )
-    return conditions
+    ]
 
 
 def list_members(
     session: Session, organization_id: UUID, wanted: MemberFilter, request: paging.PageRequest
 ) -> paging.Page[Any]:
-    """Return a page of the living members by mail address; rows of COLUMNS."""
+    """Return a page of members and invited people by mail address; rows of COLUMNS."""
     rows = session.execute(
-        select(*COLUMNS)
-        .join(MEMBER, MEMBER.user_id == USER.id)
-        .where(*_wanted(organization_id, wanted), *paging.after(request, USER.id))
-        .order_by(*paging.order_by(request.sort, USER.id))
+        _people(organization_id, wanted)
+        .where(*paging.after(request, PERSON_ID))
+        .order_by(*paging.order_by(request.sort, PERSON_ID))
         .limit(request.limit + 1)
     ).all()
     return paging.cut(rows, request, "email")
 
 
 def count_members(session: Session, organization_id: UUID, wanted: MemberFilter) -> int:
-    """Count the living members."""
-    query = select(func.count()).select_from(USER).join(MEMBER, MEMBER.user_id == USER.id)
-    return session.scalar(query.where(*_wanted(organization_id, wanted))) or 0
+    """Count members and invited people."""
+    people = _people(organization_id, wanted).subquery()
+    return session.scalar(select(func.count()).select_from(people)) or 0
 
 
 def find_member(
@@ -103,6 +141,15 @@ def find_member(
         conditions.append(MEMBER.deleted_at.is_(None))
     return session.execute(
         select(*COLUMNS).join(MEMBER, MEMBER.user_id == USER.id).where(*conditions)
+    ).one_or_none()
+
+
+def find_by_email(session: Session, organization_id: UUID, email: str) -> Any | None:
+    """Return a present member by mail address, as a row of COLUMNS."""
+    return session.execute(
+        select(*COLUMNS)
+        .join(MEMBER, MEMBER.user_id == USER.id)
+        .where(*_living(organization_id), USER.email == email)
     ).one_or_none()
 
 
@@ -125,7 +172,7 @@ def another_admin_is_left(session: Session, organization_id: UUID, user_id: UUID
         select(USER.id)
         .join(MEMBER, MEMBER.user_id == USER.id)
         .where(
-            *_wanted(organization_id, MemberFilter(role=Role.ADMIN)),
+            *_living(organization_id, Role.ADMIN),
             USER.id != user_id,
             USER.disabled_at.is_(None),
             USER.has_password,
@@ -184,48 +231,3 @@ def unknown_projects(
         )
     ).all()
     return frozenset(project_ids) - set(known)
-
-
-class Invited(StrEnum):
-    """What an invitation found; see invite_user in invitations_up.sql."""
-
-    CREATED = "created"
-    PENDING = "pending"
-    EXISTING = "existing"
-    DELETED = "deleted"
-
-
-@dataclass(frozen=True, slots=True)
-class NewPerson:
-    """Somebody who is invited, as the inviting admin names them."""
-
-    email: str  # in lower case
-    first_name: str | None
-    last_name: str | None
-
-
-INVITE = text(
-    "SELECT user_id, outcome FROM invite_user(:id, :email, :first_name, :last_name,"
-    " :token_sha256, :expires_at)"
-)
-
-
-def invite(
-    session: Session, person: NewPerson, token_sha256: bytes, expires_at: dt.datetime
-) -> tuple[UUID, Invited]:
-    """Find or make the account of a mail address, for the organization of this session.
-
-    The token counts only with CREATED and PENDING.
-    """
-    row = session.execute(
-        INVITE,
-        {
-            "id": uuid7(),
-            "email": person.email,
-            "first_name": person.first_name,
-            "last_name": person.last_name,
-            "token_sha256": token_sha256,
-            "expires_at": expires_at,
-        },
-    ).one()
-    return row.user_id, Invited(row.outcome)

@@ -139,7 +139,8 @@ def test_of_two_at_once_one_sets_the_password(client, invited) -> None:
     phrases = [f"neon giraffe paints quietly {n}" for n in range(6)]
     with ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(lambda p: redeem(client, invited, p).status_code, phrases))
-    assert sorted(answers) == [204, 401, 401, 401, 401, 401]
+    assert sorted(answers)[0] == 204
+    assert set(sorted(answers)[1:]) <= {401, 409}  # used, or overtaken by the account
     [winner] = [p for p, status in zip(phrases, answers, strict=True) if status == 204]
     assert log_in(client, "grace@alpha.example", winner).status_code == 200
 
@@ -148,18 +149,19 @@ def test_of_two_at_once_one_sets_the_password(client, invited) -> None:
     "statement",
     [
         "UPDATE one_time_tokens SET expires_at = now()",
-        "UPDATE users SET deleted_at = now() WHERE email LIKE 'grace@%'",
-        "UPDATE users SET disabled_at = now() WHERE email LIKE 'grace@%'",
+        "UPDATE users SET deleted_at = now() WHERE email LIKE 'ada@%'",
+        "UPDATE users SET disabled_at = now() WHERE email LIKE 'ada@%'",
         "DELETE FROM one_time_tokens",
     ],
 )
 def test_a_token_that_is_over_is_as_good_as_none(
-    client, invited, admin_engine, statement: str
+    client, alpha, settings, admin_engine, statement: str
 ) -> None:
+    reset, _ = reset_password(settings, alpha.email)
     with admin_engine.begin() as connection:
         connection.execute(text(statement))
     bodies = []
-    for token in (invited, "A" * 43):
+    for token in (reset, "A" * 43):
         body = problem(redeem(client, token), 401, "invalid_one_time_token")
         bodies.append({k: v for k, v in body.items() if k != "request_id"})
     assert bodies[0] == bodies[1]
@@ -168,14 +170,14 @@ def test_a_token_that_is_over_is_as_good_as_none(
 def test_invitations_live_for_72_hours_and_resets_for_one(
     client, alpha, invited, settings, admin_engine
 ) -> None:
-    def lives() -> list[float]:
+    def lives(table: str) -> list[float]:
         with admin_engine.connect() as connection:
-            query = "SELECT extract(epoch FROM expires_at - created_at) / 3600 FROM one_time_tokens"
+            query = f"SELECT extract(epoch FROM expires_at - created_at) / 3600 FROM {table}"
             return [round(float(hours), 1) for hours in connection.scalars(text(query))]
 
-    assert lives() == [72.0]
-    reset_password(settings, "grace@alpha.example")
-    assert lives() == [1.0]  # and the invitation is dead
+    assert lives("invitations") == [72.0]
+    reset_password(settings, alpha.email)
+    assert lives("one_time_tokens") == [1.0]
 
 
 def test_a_reset_by_the_operator_ends_every_session(client, alpha, settings) -> None:

@@ -27,13 +27,16 @@ SHARED = {
     ("tonnage_auth", "login_throttles"): "logins",
     ("tonnage_auth", "one_time_tokens"): "setting a password",
 }
-# What the login may see of tenant tables: whose member somebody is, and whose key a key.
-SEEN_BY_AUTH = {"organizations", "user_organization_roles", "api_keys"}
+# What the login may see of tenant tables: whose member somebody is, whose key a key,
+# and what a token invites to.
+SEEN_BY_AUTH = {"organizations", "user_organization_roles", "api_keys", "invitations"}
 # Policies of tenant tables that do not compare the organization, each with its reason.
 OPEN_POLICIES = {
     ("organizations", "login"): "login lists the organizations of a person",
     ("user_organization_roles", "login"): "login lists the organizations of a person",
-    ("user_organization_roles", "invitation_read"): "invite_user sees who belongs elsewhere too",
+    ("user_organization_roles", "invitation_read"): "invited_account sees who belongs elsewhere",
+    ("invitations", "login"): "a token names the invitation before the organization is known",
+    ("invitations", "invitation_read"): "invited_account finds the invitation of a token",
     ("api_keys", "login"): "a request names the key before the organization is known",
     ("emission_factors", "library"): "reads published factors, which have no organization",
 }
