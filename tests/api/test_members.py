@@ -156,7 +156,7 @@ def test_a_stranger_looks_like_nobody_even_to_an_admin(client, world, alpha, bet
     [
         ({"role": "owner"}, "#/role"),
         ({"role": "user", "admin": True}, "#/admin"),
-        ({"role": "user", "permissions": {"files": []}}, "#/permissions/"),
+        ({"role": "user", "permissions": {"files": []}}, "#/permissions/files"),
         ({"role": "user", "permissions": {"projects": []}}, "#/permissions/projects"),
         ({"role": "user", "permissions": {"projects": ["x"]}}, "#/permissions/projects/0"),
         ({"role": "user", "permissions": ["x"]}, "#/permissions"),

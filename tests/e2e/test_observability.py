@@ -104,7 +104,7 @@ def test_an_upload_can_be_followed_and_its_text_is_nowhere(
     assert process.wait(60) == 0, log.read_text()
 
     # metrics: what the dashboard asks for is there, and the upload is in the figures
-    assert len(where["metrics_urls"]) == 4
+    assert len(where["metrics_urls"]) == 5  # the API's, and one of each worker
     names = set(re.findall(r"^(\w+)", exposed, re.M))
     assert named_in_the_dashboard() - ONLY_ON_OCCASION - names == set()
     assert re.search(r'tonnage_rows_total\{.*stage="parse".*\} 1\n', exposed)
