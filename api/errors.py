@@ -82,6 +82,8 @@ CATALOG: Mapping[str, Kind] = {
     ),
     "file_not_running": Kind(409, "The file has ended; there is nothing to cancel."),
     "file_not_failed": Kind(409, "Only a failed or cancelled file can be retried."),
+    "report_not_running": Kind(409, "The report has ended; there is nothing to cancel."),
+    "report_not_failed": Kind(409, "Only a failed or cancelled report can be retried."),
     "file_quarantined": Kind(
         409, "The virus scanner found something in the file; it stays in quarantine."
     ),

@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from starlette.concurrency import run_in_threadpool
@@ -19,8 +19,8 @@ from api.services import Services
 from core.contracts import ReportProgress, ReportRef
 from core.keys import report_key
 from core.permissions import Operation, may
-from core.reporting import ReportFormat, ReportStatus, shows_details
-from db.engine import tenant_session
+from core.reporting import ReportFormat, ReportStatus, ReportType, shows_details
+from db.engine import TenantSession, tenant_session
 from db.ids import uuid7
 from db.models import AuditEvent, Report
 from db.queries import audit
@@ -28,6 +28,8 @@ from db.queries import reports as queries
 from db.queries.emissions import count_emissions
 
 log = logging.getLogger("tonnage.api")
+
+CANCELLED = "The report was cancelled; retry writes it."
 
 START_TIMEOUT_S = 3
 # Measured on two busy cores, 200,000 and 300,000 figures, one group: 9,000 to 14,000 rows/s listed,
@@ -100,20 +102,26 @@ def store(services: Services, who: Member, body: ReportRequest) -> queries.NewRe
 async def request(services: Services, who: Member, body: ReportRequest) -> queries.NewReport:
     """Take a report and start its workflow; when that cannot be, the sweep does so later."""
     new = await run_in_threadpool(store, services, who, body)
-    if services.pipeline is not None:
-        ref = ReportRef(organization_id=who.organization_id, report_id=new.id)
-        try:
-            async with asyncio.timeout(START_TIMEOUT_S):
-                await services.pipeline.start_report(
-                    ref, name=new.name, organization_name=who.organization_name
-                )
-        except Exception as error:
-            log.warning(
-                "report %s is kept but not started; the sweep will: %s",
-                new.id,
-                type(error).__name__,
-            )
+    await start(services, who, new.id, new.name)
     return new
+
+
+async def start(services: Services, who: Member, report_id: UUID, name: str) -> None:
+    """Start the workflow of a report that is kept."""
+    if services.pipeline is None:
+        return
+    ref = ReportRef(organization_id=who.organization_id, report_id=report_id)
+    try:
+        async with asyncio.timeout(START_TIMEOUT_S):
+            await services.pipeline.start_report(
+                ref, name=name, organization_name=who.organization_name
+            )
+    except Exception as error:
+        log.warning(
+            "report %s is kept but not started; the sweep will: %s",
+            report_id,
+            type(error).__name__,
+        )
 
 
 def load(services: Services, who: Member, report_id: UUID) -> Found:
@@ -166,10 +174,15 @@ def remove(services: Services, who: Member, report_id: UUID, if_match: str | Non
 
 
 async def delete(
-    services: Services, who: Member, report_id: UUID, if_match: str | None = None
+    services: Services, who: Member, report_id: UUID, expected: str | None = None
 ) -> None:
     """Delete a report and stop its workflow; one that goes on finds the report gone."""
-    await run_in_threadpool(remove, services, who, report_id, if_match)
+    await run_in_threadpool(remove, services, who, report_id, expected)
+    await stop(services, who, report_id)
+
+
+async def stop(services: Services, who: Member, report_id: UUID) -> None:
+    """Tell the workflow of a report that nobody waits for it; the row has said so already."""
     if services.pipeline is None:
         return
     ref = ReportRef(organization_id=who.organization_id, report_id=report_id)
@@ -177,4 +190,69 @@ async def delete(
         async with asyncio.timeout(START_TIMEOUT_S):
             await services.pipeline.cancel_report(ref)
     except Exception as error:
-        log.info("workflow of deleted report %s not cancelled: %s", report_id, type(error).__name__)
+        log.info("workflow of report %s not cancelled: %s", report_id, type(error).__name__)
+
+
+def give_up(services: Services, who: Member, report_id: UUID) -> None:
+    """End a report that is being generated as failed, under its lock: a worker that has it written
+    a moment later finds that and removes its file. Raises 403, 404 or 409."""
+    organization_id = who.organization_id
+    with tenant_session(services.app_engine, organization_id) as session:
+        report = own_report(session, who, report_id)
+        if report.status != ReportStatus.GENERATING:
+            raise ApiError("report_not_running")
+        queries.fail_report(session, organization_id, report_id, CANCELLED)
+        audit.record(
+            session, organization_id, who.actor, action="report.cancelled", object_type="report",
+            object_id=report_id, before={"status": report.status},
+        )  # fmt: skip
+        session.commit()
+
+
+async def cancel(services: Services, who: Member, report_id: UUID) -> None:
+    """Stop a report that is being generated."""
+    await run_in_threadpool(give_up, services, who, report_id)
+    await stop(services, who, report_id)
+
+
+def reopen(services: Services, who: Member, report_id: UUID) -> queries.Criteria:
+    """Put a failed report back to the start. Raises 403, 404 or 409."""
+    organization_id = who.organization_id
+    with tenant_session(services.app_engine, organization_id) as session:
+        report = own_report(session, who, report_id)
+        if report.status != ReportStatus.FAILED:
+            raise ApiError("report_not_failed")
+        asked = queries.criteria_of(report)
+        kind = ReportType(report.report_type or ReportType.EMISSION_SUMMARY)
+        details = shows_details(kind, asked.include_details)
+        rows = count_emissions(session, organization_id, asked.reach, asked.wanted)
+        again = replace(
+            asked,
+            rows_expected=rows,
+            estimated_completion=estimate(dt.datetime.now(dt.UTC), rows, details=details),
+        )
+        queries.reopen_report(session, organization_id, report_id, again)
+        audit.record(
+            session, organization_id, who.actor, action="report.retried", object_type="report",
+            object_id=report_id,
+        )  # fmt: skip
+        session.commit()
+    return again
+
+
+async def retry(services: Services, who: Member, report_id: UUID) -> queries.Criteria:
+    """Generate a failed report once more: the same criteria, the figures of now."""
+    again = await run_in_threadpool(reopen, services, who, report_id)
+    found = await run_in_threadpool(load, services, who, report_id)
+    await start(services, who, report_id, found.report.name)
+    return again
+
+
+def own_report(session: TenantSession, who: Member, report_id: UUID) -> Report:
+    """Return a report, locked, that the member may change: their own, or any. Raises 403, 404."""
+    report = queries.find_report(session, who.organization_id, report_id, who.reach, lock=True)
+    if report is None:
+        raise ApiError("not_found")
+    if not may_delete(who, report):
+        raise ApiError("permission_denied")
+    return report

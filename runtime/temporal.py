@@ -225,7 +225,10 @@ class TemporalPipeline:
         ]
 
     async def start_report(self, ref: ReportRef, *, name: str, organization_name: str) -> str:
-        """Start the workflow of a report; started already is as good. Raises Unavailable."""
+        """Start the workflow of a report; started already is as good. Raises Unavailable.
+
+        One that failed or was cancelled may be retried: it is another run of the same id.
+        """
         job_id = report_workflow_id(ref.report_id)
         try:
             await self.client.start_workflow(
@@ -233,7 +236,7 @@ class TemporalPipeline:
                 ref,
                 id=job_id,
                 task_queue=options.REPORTS_QUEUE,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 priority=Priority(fairness_key=str(ref.organization_id)),
                 search_attributes=TypedSearchAttributes(

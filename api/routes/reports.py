@@ -19,6 +19,7 @@ from api.routes.files import in_utc
 from api.schemas.common import pagination
 from api.schemas.reports import (
     ReportAccepted,
+    ReportCancelled,
     ReportDeleted,
     ReportDetail,
     ReportList,
@@ -112,3 +113,34 @@ async def delete_report(
     """Delete a report and its stored file; stops it while it is being generated."""
     await reports.delete(services, who, report_id, if_match)
     return ReportDeleted(deleted=True, report_id=report_id)
+
+
+@router.post(
+    "/{report_id}/cancel",
+    status_code=202,
+    **documented("report_not_running", operation=Operation.CREATE_REPORTS),
+)
+async def cancel_report(
+    report_id: UUID, who: ReporterDep, services: ServicesDep
+) -> ReportCancelled:
+    """Stop a report that is being generated: one's own, or any for managers."""
+    await reports.cancel(services, who, report_id)
+    return ReportCancelled(report_id=report_id, status=ReportStatus.FAILED)
+
+
+@router.post(
+    "/{report_id}/retry",
+    status_code=202,
+    **documented("report_not_failed", operation=Operation.CREATE_REPORTS),
+)
+async def retry_report(
+    report_id: UUID, who: ReporterDep, services: ServicesDep, response: Response
+) -> ReportAccepted:
+    """Generate a failed or cancelled report again: the same criteria, the figures of now."""
+    again = await reports.retry(services, who, report_id)
+    response.headers["Location"] = f"/v1/emissions/reports/{report_id}"
+    return ReportAccepted(
+        report_id=report_id,
+        status=ReportStatus.GENERATING,
+        estimated_completion=again.estimated_completion,
+    )

@@ -366,6 +366,7 @@ BY_SCHEMA: dict[str, dict[str, Any]] = {
     "Revoked": {"revoked": True, "decision_id": FILE},
     "ReportAccepted": REPORT_ACCEPTED,
     "ReportList": REPORTS,
+    "ReportCancelled": {"report_id": REPORT_DETAIL["id"], "status": "failed"},
     "ReportDetail": REPORT_DETAIL,
     "ReportDeleted": {"deleted": True, "report_id": REVIEW},
     **ACCOUNTS,

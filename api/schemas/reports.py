@@ -166,3 +166,10 @@ class ReportDeleted(Answer):
 
     deleted: bool
     report_id: UUID
+
+
+class ReportCancelled(Answer):
+    """A report that is not written any more; asking for it again is `retry`."""
+
+    report_id: UUID
+    status: ReportStatus

@@ -232,6 +232,20 @@ def fail_report(session: Session, organization_id: UUID, report_id: UUID, messag
     )  # fmt: skip
 
 
+def reopen_report(
+    session: Session, organization_id: UUID, report_id: UUID, criteria: Criteria
+) -> None:
+    """Let a failed report be generated once more, under the criteria it was frozen with.
+
+    Without a start of generation the sweep finds it, should nobody start its workflow.
+    """
+    _change(
+        session, organization_id, report_id,
+        status=ReportStatus.GENERATING.value, query_criteria=criteria.to_json(),
+        generation_started_at=None, generation_completed_at=None, error_message=None,
+    )  # fmt: skip
+
+
 def delete_report(session: Session, organization_id: UUID, report_id: UUID) -> None:
     """Soft-delete a report whose object is gone."""
     _change(

@@ -37,6 +37,8 @@ OPERATIONS = {
     ("post", "/v1/emissions/reviews/{review_id}"): "review",
     ("get", "/v1/emissions/reports/{report_id}"): "report",
     ("delete", "/v1/emissions/reports/{report_id}"): "report",
+    ("post", "/v1/emissions/reports/{report_id}/cancel"): "report",
+    ("post", "/v1/emissions/reports/{report_id}/retry"): "report",
     ("get", "/v1/emissions/recalculations/{recalculation_id}"): "recalculation",
     ("get", "/v1/emissions/recalculations/{recalculation_id}/rows"): "recalculation",
     ("post", "/v1/emissions/recalculations/{recalculation_id}/commit"): "recalculation",

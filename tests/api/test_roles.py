@@ -53,6 +53,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("post", "/v1/emissions/recalculations/{recalculation_id}/cancel"): Operation.RECALCULATE,
     ("post", "/v1/emissions/reports"): Operation.CREATE_REPORTS,
     ("delete", "/v1/emissions/reports/{report_id}"): Operation.DELETE_OWN,
+    ("post", "/v1/emissions/reports/{report_id}/cancel"): Operation.CREATE_REPORTS,
+    ("post", "/v1/emissions/reports/{report_id}/retry"): Operation.CREATE_REPORTS,
     ("post", "/v1/emissions/{emission_id}/verify"): Operation.READ,
     ("post", "/v1/emission-factors"): Operation.MANAGE_FACTORS,
     ("delete", "/v1/emission-factors/{emission_factor_id}"): Operation.MANAGE_FACTORS,
