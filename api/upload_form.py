@@ -15,21 +15,41 @@ from starlette.datastructures import FormData, UploadFile
 
 from api.errors import ApiError, Fault, shown_name
 from core.errors import FileRejected
+from core.parsing.kinds import (
+    ALLOWED,
+    EXTENSIONS,
+    MACRO_EXTENSIONS,
+    PACKED,
+    Content,
+    extension_of,
+)
+from core.parsing.packed import unpack_head
 from core.parsing.report import IGNORE, SETTINGS, ParseOptions
-from core.parsing.sniff import detect_encoding, detect_type
+from core.parsing.sniff import detect_encoding, detect_json, detect_type
 from core.records import Field
 from core.regions import parse_region
 
-# Extension → (what the content must be, media type). The client may only choose among these.
-TYPES = {
-    "csv": ("text", "text/csv"),
-    "tsv": ("text", "text/tab-separated-values"),
-    "txt": ("text", "text/plain"),
-    "xlsx": ("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+# What the content must be → media type. The client may only choose among these.
+MEDIA_TYPES = {
+    Content.CSV: "text/csv",
+    Content.JSON: "application/json",
+    Content.JSONL: "application/jsonl",
+    Content.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    Content.XLS: "application/vnd.ms-excel",
+    Content.ODS: "application/vnd.oasis.opendocument.spreadsheet",
+    Content.PARQUET: "application/vnd.apache.parquet",
+}
+OWN_MEDIA_TYPES = {"tsv": "text/tab-separated-values", "txt": "text/plain"}
+# First bytes → what may have them; whether an archive is a sound workbook is for the scan stage
+ARCHIVES = {
+    "zip": frozenset({Content.XLSX, Content.ODS}),
+    "ole": frozenset({Content.XLS}),
+    "parquet": frozenset({Content.PARQUET}),
 }
 FIELDS = {"file", "project_id", "region", "reporting_year", "mapping", "upstream"}
 MAX_FILENAME = 255
 SNIFFED_BYTES = 64 * 1024
+GZIP_MARK = b"\x1f\x8b"
 YEARS = range(1990, 2101)
 MAX_MAPPED_COLUMNS = 200
 MAX_HEADING = 500
@@ -86,40 +106,62 @@ def read_form(form: FormData, max_bytes: int) -> Upload:
     if faults or not isinstance(upload, UploadFile):
         raise ApiError("validation_failed", faults=faults)
     filename = clean_filename(upload.filename or "")
-    extension = PurePosixPath(filename).suffix.lower().removeprefix(".")
-    if extension not in TYPES:
-        raise ApiError("type_not_allowed", allowed=sorted(TYPES))
+    extension = extension_of(filename)
+    if extension in MACRO_EXTENSIONS:
+        detail = "Workbooks with macros are not taken; save it as .xlsx."
+        raise ApiError("type_not_allowed", detail, allowed=list(ALLOWED))
+    if extension not in ALLOWED:
+        raise ApiError("type_not_allowed", allowed=list(ALLOWED))
     size = upload.size or 0
     if size == 0:
         raise ApiError("file_empty")
     if size > max_bytes:
         raise ApiError("file_too_large", limit_bytes=max_bytes)
-    content, media_type = TYPES[extension]
-    check_content(upload.file, content)
+    check_content(upload.file, extension)
     return Upload(
-        upload.file, filename, extension, media_type, size, project_id, region, year, mapping,
-        upstream,
+        upload.file, filename, extension, media_type_of(extension), size, project_id, region, year,
+        mapping, upstream,
     )  # fmt: skip
 
 
-def check_content(source: BinaryIO, expected: str) -> None:
+def media_type_of(extension: str) -> str:
+    """Return the media type under which a file is kept."""
+    if extension in PACKED:
+        return "application/gzip"
+    return OWN_MEDIA_TYPES.get(extension) or MEDIA_TYPES[min(EXTENSIONS[extension])]
+
+
+def check_content(source: BinaryIO, extension: str) -> None:
     """Compare the beginning of a file with what its name says. Raises 415 or 422."""
     source.seek(0)
+    head = source.read(SNIFFED_BYTES)
+    source.seek(0)
+    if extension in PACKED:
+        if not head.startswith(GZIP_MARK):
+            raise ApiError("content_mismatch")
+        try:
+            head = unpack_head(head, SNIFFED_BYTES)
+        except FileRejected:
+            raise ApiError("content_mismatch") from None
+    if content_of(head).isdisjoint(EXTENSIONS[extension.removesuffix(".gz")]):
+        raise ApiError("content_mismatch")
+
+
+def content_of(head: bytes) -> frozenset[Content]:
+    """Return what a file may be that begins like this. Raises ApiError("file_empty")."""
+    whole = len(head) < SNIFFED_BYTES
     with tempfile.TemporaryDirectory(prefix="tonnage-sniff-") as directory:
-        head = Path(directory) / "head"
-        head.write_bytes(source.read(SNIFFED_BYTES))
-        source.seek(0)
-        found = detect_type(head)
+        path = Path(directory) / "head"
+        path.write_bytes(head)
+        found = detect_type(path)
         if found == "empty":
             raise ApiError("file_empty")
-        if found == "text":
-            try:
-                detect_encoding(head)
-            except FileRejected:
-                found = "binary"
-    # whether an archive is a sound workbook is for the scan stage to say
-    if found != expected and not (found == "zip" and expected == "xlsx"):
-        raise ApiError("content_mismatch")
+        if found != "text":
+            return ARCHIVES.get(found, frozenset())
+        try:
+            return frozenset({detect_json(path, detect_encoding(path, whole=whole)) or Content.CSV})
+        except (FileRejected, UnicodeDecodeError):
+            return frozenset()
 
 
 class _Fields:

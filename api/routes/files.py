@@ -122,10 +122,16 @@ async def upload_file(
     )
 
 
+FileType = Literal[
+    "csv", "csv.gz", "json", "json.gz", "jsonl", "jsonl.gz", "ndjson", "ndjson.gz", "ods",
+    "parquet", "tab", "tab.gz", "tsv", "tsv.gz", "txt", "txt.gz", "xls", "xlsx",
+]  # fmt: skip
+
+
 def file_filter(
     status: Annotated[FileStatus | None, Query()] = None,
     project_id: Annotated[UUID | None, Query()] = None,
-    file_type: Annotated[Literal["csv", "tsv", "txt", "xlsx"] | None, Query()] = None,
+    file_type: Annotated[FileType | None, Query()] = None,
     uploaded_from: Annotated[dt.datetime | None, Query(description="Included")] = None,
     uploaded_to: Annotated[dt.datetime | None, Query(description="Excluded")] = None,
     q: Annotated[Text | None, Query(description="Part of the name")] = None,

@@ -33,3 +33,12 @@ CELL_CHARACTERS = 32_767  # what a spreadsheet cell can hold; the row is rejecte
 FILE_ROWS = 5_000_000
 PART_ROWS = 50_000
 PART_CHARACTERS = 32_000_000  # in memory before a part is written: 50,000 rows of 640 characters
+
+# Packed texts: 5 million rows of 200 characters
+GZIP_TOTAL_BYTES = 1_000_000_000
+
+# JSON: characters of one object, which the parser must hold as a whole
+OBJECT_CHARACTERS = 4_000_000
+
+# Parquet: bytes of all columns when unpacked, as the file says; the child's memory holds if it lies
+PARQUET_TOTAL_BYTES = 2_000_000_000

@@ -2,45 +2,56 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 from core.errors import FileRejected
-from core.parsing import limits
+from core.parsing import json_rows, limits, parquet_rows
 from core.parsing.columns import mapped_columns
 from core.parsing.delimited import read_rows
+from core.parsing.kinds import PACKED, WORKBOOKS, Content, extension_of
+from core.parsing.packed import unpack
 from core.parsing.parts import PartWriter
 from core.parsing.report import ParseOptions, ParseReport, TableReport
 from core.parsing.sheet import SheetParser, no_header
-from core.parsing.sniff import detect_dialect, detect_encoding
-from core.parsing.structure import check_structure
+from core.parsing.sniff import detect_dialect, detect_encoding, detect_type
+from core.parsing.structure import check_structure, unpacked_name
 from core.parsing.workbook import Workbook
 
 
 def parse_file(source: Path, out_dir: Path, options: ParseOptions) -> ParseReport:
-    """Read a CSV or XLSX file and write its rows to `out_dir` as Parquet (RAW_SCHEMA).
+    """Read a file of any Content and write its rows to `out_dir` as Parquet (RAW_SCHEMA).
 
-    Every row from below a header to the last non-empty one is written, and counted. Run it in a
-    child process: a hostile workbook may kill it. Raises FileRejected with a code per reason
-    (structure.py's, and no_header, no_quantity_column, no_rows, mapping_unknown_column,
-    too_many_rows, too_many_columns, cell_too_large).
+    Text may come packed. Every row from below a header to the last non-empty one is written, and
+    counted. Run it in a child process: a hostile workbook may kill it. Raises FileRejected with a
+    code per reason (structure.py's and the readers', and no_header, no_quantity_column, no_rows,
+    mapping_unknown_column, too_many_rows).
     """
+    if detect_type(source) == "gzip":
+        return _parse_packed(source, out_dir, options)
     verdict = check_structure(source, options.filename)
     if not verdict.ok:
         raise FileRejected(verdict.message, code=verdict.code)
     writer = PartWriter(out_dir, rows_per_part=options.rows_per_part, max_rows=options.max_rows)
     notes: list[str] = []
     encoding = delimiter = None
-    detected: Literal["csv", "xlsx"] = "xlsx" if verdict.detected_type == "xlsx" else "csv"
-    if detected == "xlsx":
+    detected = Content(verdict.detected_type)
+    if detected in WORKBOOKS:
         tables = _parse_workbook(source, options, writer, notes)
-    else:
+    elif detected is Content.CSV:
         encoding = detect_encoding(source)
         dialect = detect_dialect(source, encoding)
         delimiter = dialect.delimiter
         rows = read_rows(source, encoding, dialect)
         tables = SheetParser("", options, writer, notes).parse(rows)
+    else:
+        if detected is Content.PARQUET:
+            rows = parquet_rows.read_rows(source, notes)
+        else:
+            encoding = detect_encoding(source)
+            rows = json_rows.read_rows(source, encoding, detected)
+        tables = SheetParser("", options, writer, notes).parse(rows, named=True)
     if verdict.hidden_rows:
         notes.append(f"{verdict.hidden_rows} hidden or filtered rows were read like others.")
     _check_mapping(tables, options)
@@ -55,6 +66,19 @@ def parse_file(source: Path, out_dir: Path, options: ParseOptions) -> ParseRepor
         tables=tuple(tables),
         notes=tuple(notes),
     )
+
+
+def _parse_packed(source: Path, out_dir: Path, options: ParseOptions) -> ParseReport:
+    if extension_of(options.filename) not in (*PACKED, ""):
+        verdict = check_structure(source, options.filename)
+        raise FileRejected(verdict.message, code=verdict.code)
+    with tempfile.TemporaryDirectory(dir=out_dir, prefix="unpacked-") as directory:
+        inner = Path(directory) / "text"
+        unpack(source, inner)
+        if detect_type(inner) == "gzip":
+            raise FileRejected("Only texts may come packed, once.", code="type_not_supported")
+        renamed = options.model_copy(update={"filename": unpacked_name(options.filename)})
+        return parse_file(inner, out_dir, renamed)
 
 
 def _parse_workbook(

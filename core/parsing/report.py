@@ -15,6 +15,7 @@ from core.dates import DateOrder
 from core.errors import FileRejected
 from core.numbers import Convention
 from core.parsing import limits
+from core.parsing.kinds import Content
 from core.parsing.remembered import RememberedMapping
 from core.records import Field
 
@@ -116,7 +117,7 @@ class TableReport(_Frozen):
     """One table: where it is, how its columns were read, and what holds for whole columns."""
 
     sheet: str  # "" for delimited text
-    header_row: int  # 1-based row or line of the (last) heading line
+    header_row: int  # 1-based row or line of the (last) heading line; 0 where names are not a row
     header_lines: int = 1
     preamble_lines: int = 0  # non-empty lines above the header
     columns: tuple[ColumnReport, ...]
@@ -153,7 +154,7 @@ class PartReport(_Frozen):
 class ParseReport(_Frozen):
     """What was found in a file. `rows_total` counts every row below a header, blank ones too."""
 
-    detected_type: Literal["csv", "xlsx"]
+    detected_type: Content
     encoding: str | None = None
     delimiter: str | None = None
     rows_total: int

@@ -53,15 +53,21 @@ class SheetParser:
         self._notes = notes
         self._merges = merges
         self._rows = 0
+        self._named = False
         self._titles: list[Row] = []  # lines of one text since the last row of data
 
-    def parse(self, rows: Iterator[Row]) -> list[TableReport]:
-        """Stream one sheet. Raises FileRejected: no_header, no_quantity_column, no_rows."""
+    def parse(self, rows: Iterator[Row], *, named: bool = False) -> list[TableReport]:
+        """Stream one sheet; `named` says that its first row is the names of the columns.
+
+        Raises FileRejected: no_header, no_quantity_column, no_rows.
+        """
+        self._named = named  # of records: no row among them begins another table
         head = list(islice(rows, SEARCH_ROWS + _SAMPLE_ROWS))
-        header = find_header(head, self._options.mapping, self._merges, self._options.remembered)
-        header = header or no_headings(head, self._options.mapping)
+        header = Header(0, 1, tuple(head[0].cells)) if named else self._header(head)
         if header is None:
             raise no_header()
+        if named and len(head) == 1:
+            raise FileRejected("There are no rows below the headings.", code="no_rows")
         self._refuse_nul(header)
         tables: list[TableReport] = []
         above = head[: header.at]
@@ -78,6 +84,11 @@ class SheetParser:
                 return tables
             head, header, plan, rows = following
             above = self._titles
+
+    def _header(self, head: Sequence[Row]) -> Header | None:
+        options = self._options
+        found = find_header(head, options.mapping, self._merges, options.remembered)
+        return found or no_headings(head, options.mapping)
 
     def _refuse_nul(self, header: Header) -> None:
         if any("\x00" in heading for heading in header.headings):
@@ -117,7 +128,12 @@ class SheetParser:
                 add(Row(number, []), blank)
             blanks.clear()
             if kind is data:
-                if between and starts_table(row) and (found := self._next(row, queue)):
+                if (
+                    between
+                    and not self._named
+                    and starts_table(row)
+                    and (found := self._next(row, queue))
+                ):
                     return found
                 between = False
                 self._titles.clear()

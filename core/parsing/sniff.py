@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from core.errors import FileRejected
+from core.parsing.kinds import Content
 
 _CHUNK_BYTES = 1 << 20
 _SAMPLE_CHARACTERS = 1 << 16
@@ -39,15 +41,17 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"SQLite format 3\x00", "sqlite"),
     (b"{\\rtf", "rtf"),
 )
+_JSON_HEAD = 1 << 12  # characters, blanks included, in which JSON must show itself
+_ARRAY = re.compile(r"\s*\[\s*[{\]\[]")
+_OBJECT = re.compile(r'\s*\{\s*["}]')
 _CONTROLS = bytes((*range(9), 14, 15, 16))  # what no text editor writes
 _MARKUP = (b"<?xml", b"<!doctype", b"<html", b"<svg", b"<table", b"<!--")
 
 
 def detect_type(path: Path) -> str:
-    """Return "xlsx", "text", "empty", or the name of what it is instead.
+    """Return "text", "zip", "ole", "gzip", "parquet", "empty", or what it is instead.
 
-    A zip archive is called "xlsx" when the first local names say so; core.parsing.structure
-    looks inside.
+    core.parsing.structure looks inside.
     """
     with path.open("rb") as source:
         head = source.read(4096)
@@ -62,10 +66,20 @@ def detect_type(path: Path) -> str:
     return "text"
 
 
-def detect_encoding(path: Path) -> str:
+def detect_json(path: Path, encoding: str) -> Content | None:
+    """Return JSON or JSONL when a text begins as only those do, None for any other text."""
+    with path.open(encoding=encoding) as source:
+        head = source.read(_JSON_HEAD).removeprefix("\ufeff")
+    if _ARRAY.match(head):
+        return Content.JSON
+    return Content.JSONL if _OBJECT.match(head) else None
+
+
+def detect_encoding(path: Path, *, whole: bool = True) -> str:
     """Return the codec of a text file: "utf-8-sig", "utf-8", "utf-16" or "cp1252".
 
-    Reads the whole file in pieces. Raises FileRejected("not_text") for anything binary.
+    Reads the file to its end in pieces; without `whole` it is the beginning of a longer one, and
+    may end within a character. Raises FileRejected("not_text") for anything binary.
     """
     with path.open("rb") as source:
         head = source.read(4)
@@ -73,15 +87,15 @@ def detect_encoding(path: Path) -> str:
         if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
             raise _not_text()
         if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            return _checked(source, "utf-16")
+            return _checked(source, "utf-16", whole)
         sample = source.read(4096)
         source.seek(0)
         if guessed := _utf16_without_mark(sample):
-            return _checked(source, guessed)
-        if _decodes(source, "utf-8"):
+            return _checked(source, guessed, whole)
+        if _decodes(source, "utf-8", whole):
             return "utf-8-sig" if head.startswith(codecs.BOM_UTF8) else "utf-8"
         source.seek(0)
-        return _checked(source, "cp1252")
+        return _checked(source, "cp1252", whole)
 
 
 def _not_text() -> FileRejected:
@@ -100,7 +114,7 @@ def _utf16_without_mark(sample: bytes) -> str | None:
     return "utf-16-be" if even > 0.6 * half and odd < 0.05 * half else None
 
 
-def _decodes(source: BinaryIO, encoding: str) -> bool:
+def _decodes(source: BinaryIO, encoding: str, whole: bool) -> bool:
     """Decode to the end; raise not_text where too much of it is control characters."""
     decoder = codecs.getincrementaldecoder(encoding)()
     wide = encoding.startswith("utf-16")
@@ -115,14 +129,14 @@ def _decodes(source: BinaryIO, encoding: str) -> bool:
         if controls > 0.01 * len(text) + 2:
             raise _not_text()
     try:
-        decoder.decode(b"", final=True)
+        decoder.decode(b"", final=whole)
     except UnicodeDecodeError:
         return False
     return True
 
 
-def _checked(source: BinaryIO, encoding: str) -> str:
-    if not _decodes(source, encoding):
+def _checked(source: BinaryIO, encoding: str, whole: bool) -> str:
+    if not _decodes(source, encoding, whole):
         raise _not_text()
     return encoding
 

@@ -6,7 +6,9 @@ by what really comes out when they are inflated, piece by piece; sheets by a str
 
 from __future__ import annotations
 
+import re
 import struct
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -18,10 +20,14 @@ from xml.parsers import expat
 
 from core.errors import FileRejected
 from core.parsing import limits
-from core.parsing.sniff import detect_encoding, detect_type
+from core.parsing.compound import check_compound
+from core.parsing.kinds import EXTENSIONS, MACRO_EXTENSIONS, PACKED, Content, extension_of
+from core.parsing.opendocument import check_opendocument, is_opendocument
+from core.parsing.packed import unpack
+from core.parsing.parquet_rows import check_parquet
+from core.parsing.sniff import detect_encoding, detect_json, detect_type
 
-_TEXT_EXTENSIONS = frozenset({".csv", ".tsv", ".txt", ".tab"})
-_WORKBOOK_EXTENSIONS = frozenset({".xlsx"})
+_BOOK = "xl/workbook.xml"
 _END_OF_DIRECTORY = b"PK\x05\x06"
 # Other names may lie about being XML; then only the limits of the child process hold.
 _XML = (".xml", ".rels")
@@ -29,7 +35,7 @@ _CHUNK_BYTES = 1 << 18
 
 _REMEDY = {
     "zip": "Unpack the archive and upload the .csv or .xlsx file in it.",
-    "ole": "Save it as .xlsx without a password, or as .csv.",
+    "gzip": "Only texts may come packed, once: .csv.gz, .json.gz.",
     "pdf": "Export the table as .csv or .xlsx.",
     "markup": "Export the table as .csv or .xlsx; a renamed web page is not a workbook.",
 }
@@ -37,7 +43,7 @@ _REMEDY = {
 
 @dataclass(frozen=True, slots=True)
 class StructureVerdict:
-    """Whether a file may go on. `detected_type` is "xlsx", "csv" or what it is instead."""
+    """Whether a file may go on. `detected_type` is a Content, or what it is instead."""
 
     ok: bool
     detected_type: str
@@ -59,9 +65,10 @@ class SheetSize:
 
 @dataclass(slots=True)
 class WorkbookSize:
-    """Sizes by the path of the sheet within the archive."""
+    """Sizes by the path of the sheet within the archive; an OpenDocument sheet has none."""
 
     sheets: dict[str, SheetSize] = field(default_factory=dict)
+    opendocument: bool = False
 
 
 def check_structure(path: Path, declared_name: str) -> StructureVerdict:
@@ -70,52 +77,71 @@ def check_structure(path: Path, declared_name: str) -> StructureVerdict:
     Never raises for what is in the file: the verdict says what is wrong and what to do about it.
     """
     detected = detect_type(path)
+    extension = extension_of(declared_name)
     hidden_rows = 0
     try:
+        if detected == "gzip" and (extension in PACKED or not extension):
+            return _check_packed(path, declared_name)
         if detected == "empty":
             raise FileRejected("The file is empty. Upload one with a header and rows.",
                                code="file_empty")  # fmt: skip
         if detected == "text":
-            detect_encoding(path)
-            detected = "csv"
+            detected = detect_json(path, detect_encoding(path)) or Content.CSV
         elif detected == "zip":
-            sheets = measure_workbook(path).sheets.values()
-            hidden_rows = sum(sheet.hidden_rows for sheet in sheets)
-            detected = "xlsx"
+            size = measure_workbook(path)
+            hidden_rows = sum(sheet.hidden_rows for sheet in size.sheets.values())
+            detected = Content.ODS if size.opendocument else Content.XLSX
+        elif detected == "parquet":
+            check_parquet(path)
+        elif detected == "ole" and extension != "xlsx":
+            check_compound(path)
+            detected = Content.XLS
         else:
-            _refuse(detected, declared_name)
-        _compare_with_name(detected, declared_name)
+            _refuse(detected, extension)
+        _compare_with_name(Content(detected), extension)
     except FileRejected as error:
         return StructureVerdict(False, detected, error.code, error.message)
     return StructureVerdict(True, detected, hidden_rows=hidden_rows)
 
 
-def _refuse(detected: str, declared_name: str) -> None:
+def _check_packed(path: Path, declared_name: str) -> StructureVerdict:
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix="unpacked-") as directory:
+        inner = Path(directory) / "text"
+        unpack(path, inner)
+        # An archive within the archive is refused by its name, which has lost its ".gz".
+        return check_structure(inner, unpacked_name(declared_name))
+
+
+def unpacked_name(declared_name: str) -> str:
+    """Return the name that a packed file has when unpacked: text, whatever else it says."""
+    return re.sub(r"\.gz$", "", declared_name, flags=re.IGNORECASE) or "unnamed.csv"
+
+
+def _refuse(detected: str, extension: str) -> None:
     remedy = _REMEDY.get(detected, "Upload a .csv or .xlsx file.")
-    suffix = PurePosixPath(declared_name).suffix.lower()
-    if detected == "ole" and suffix in _WORKBOOK_EXTENSIONS:
-        raise FileRejected(f"The workbook is encrypted or in the old format. {remedy}",
-                           code="encrypted")  # fmt: skip
-    code = "not_text" if suffix in _TEXT_EXTENSIONS else "type_not_supported"
+    if detected == "ole":
+        raise FileRejected(
+            "The workbook is encrypted or in the old format. Save it as .xlsx without a password.",
+            code="encrypted",
+        )
+    text = Content.CSV in EXTENSIONS.get(extension, ())
+    code = "not_text" if text else "type_not_supported"
     raise FileRejected(f"The content is {detected}, not a table. {remedy}", code=code)
 
 
-def _compare_with_name(detected: str, declared_name: str) -> None:
-    suffix = PurePosixPath(declared_name).suffix.lower()
-    expected = _TEXT_EXTENSIONS if detected == "csv" else _WORKBOOK_EXTENSIONS
-    if suffix in (".xlsm", ".xltm", ".xlsb", ".xlam"):
+def _compare_with_name(detected: Content, extension: str) -> None:
+    if extension in MACRO_EXTENSIONS:
         raise FileRejected("Workbooks with macros are not taken. Save it as .xlsx.", code="macros")
-    if suffix and suffix not in expected:
-        right = ".csv" if detected == "csv" else ".xlsx"
+    if extension and detected not in EXTENSIONS.get(extension, ()):
         raise FileRejected(
-            f"The name ends in {suffix[:12]}, the content is {detected}. Rename it to {right}, or "
-            "save it again in the right format.",
+            f"The name ends in .{extension[:12]}, the content is {detected}. Rename it to "
+            f".{detected}, or save it again in the right format.",
             code="type_mismatch",
         )
 
 
 def measure_workbook(path: Path) -> WorkbookSize:
-    """Check an XLSX archive and count the cells of its sheets without loading any of them.
+    """Check an XLSX or ODS archive and count the cells of its sheets without loading any of them.
 
     Raises FileRejected: zip_bomb, encrypted, macros, external_links, embedded_objects,
     workbook_too_large, unsafe_xml, workbook_damaged, type_not_supported.
@@ -124,10 +150,15 @@ def measure_workbook(path: Path) -> WorkbookSize:
         with path.open("rb") as source:
             _check_directory_size(source)
             with zipfile.ZipFile(source) as archive:
-                _check_entries(archive.infolist())
-                return _measure_entries(archive)
+                opendocument = is_opendocument(archive)
+                _check_entries(archive.infolist(), "content.xml" if opendocument else _BOOK)
+                size = _measure_entries(archive)
+                if opendocument:
+                    check_opendocument(archive)
+                    size.opendocument = True
+                return size
     except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, NotImplementedError,
-            UnicodeDecodeError, OSError, ValueError, RuntimeError) as error:  # fmt: skip
+            UnicodeDecodeError, OSError, KeyError, ValueError, RuntimeError) as error:  # fmt: skip
         raise FileRejected(
             "The workbook is damaged. Open it in a spreadsheet program and save it again.",
             code="workbook_damaged",
@@ -156,7 +187,7 @@ def _zip_bomb() -> FileRejected:
     )
 
 
-def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
+def _check_entries(entries: list[zipfile.ZipInfo], book: str) -> None:
     names = [entry.filename for entry in entries]
     lowered = [name.lower() for name in names]
     if len(entries) > limits.ZIP_ENTRIES or len(set(lowered)) != len(names):
@@ -166,9 +197,9 @@ def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
                            code="encrypted")  # fmt: skip
     if any(_is_unsafe(name) for name in names):
         raise FileRejected("The archive holds unsafe paths; it is no workbook.", code="unsafe_zip")
-    if "xl/workbook.xml" not in lowered:
+    if book not in lowered:
         raise FileRejected(
-            "The archive is not an Excel workbook. Upload a .csv or .xlsx file.",
+            "The archive is not a workbook. Upload a .csv or .xlsx file.",
             code="type_not_supported",
         )
     _check_parts(lowered)

@@ -1,4 +1,4 @@
-"""XLSX → rows by calamine, which keeps one sheet in memory at a time.
+"""XLSX, XLS and ODS → rows by calamine, which keeps one sheet in memory at a time.
 
 Only after core.parsing.structure has measured the workbook: calamine aborts the process for some.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,10 +33,8 @@ class Workbook:
     """An open workbook. Raises FileRejected("workbook_damaged") where calamine cannot read it."""
 
     def __init__(self, path: Path) -> None:
-        try:
+        with _reading():
             self._book = calamine.load_workbook(str(path))
-        except calamine.CalamineError as error:
-            raise _damaged() from error
         self.hidden_sheets: list[str] = []
         self.sheet_names: list[str] = []
         for sheet in self._book.sheets_metadata:
@@ -46,13 +45,29 @@ class Workbook:
 
     def open_sheet(self, name: str) -> tuple[Sheet, Iterator[Row]]:
         """Return a sheet and its rows, numbered as a spreadsheet shows them."""
-        try:
+        with _reading():
             sheet = self._book.get_sheet_by_name(name)
             ranges = sheet.merged_cell_ranges or []
-        except calamine.CalamineError as error:
-            raise _damaged() from error
         merges = tuple(Merge(*first, *last) for first, last in ranges)
         return Sheet(name, merges), _rows(sheet, merges)
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Turn what calamine says about a file into a refusal, its panics too."""
+    try:
+        yield
+    except calamine.PasswordError as error:
+        raise FileRejected(
+            "The workbook is encrypted. Save it without a password.", code="encrypted"
+        ) from error
+    except calamine.CalamineError as error:
+        raise _damaged() from error
+    except BaseException as error:
+        # A slice out of range in Rust; it is no Exception, and its class cannot be imported.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise _damaged() from error
 
 
 def _damaged() -> FileRejected:
@@ -68,7 +83,9 @@ def _rows(sheet: Any, merges: tuple[Merge, ...]) -> Iterator[Row]:
     offset = [""] * sheet.start[1]
     tall = _by_row(merges)
     carried: dict[int, tuple[int, str]] = {}  # column → (last row, text) of an open tall merge
-    for index, values in enumerate(sheet.iter_rows()):
+    with _reading():
+        records = sheet.iter_rows()
+    for index, values in enumerate(records):
         row = _row(index + 1, offset, values)
         if tall or carried:
             _carry_down(index, row.cells, tall, carried)
