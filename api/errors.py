@@ -26,6 +26,7 @@ from core import errors as domain
 log = logging.getLogger("tonnage.api")
 
 MEDIA_TYPE = "application/problem+json"
+MOST_FAULTS = 100  # named in one answer: nobody mends more at once
 RETRY_AFTER_S = 5  # a PostgreSQL that restarts is usually back by then
 READ_ONLY = "25006"  # a standby answers until the new primary is known
 # Serialization failure, deadlock, lock timeout, statement timeout, too many connections: another
@@ -293,7 +294,9 @@ async def on_validation_error(request: Request, error: Exception) -> Response:
     if whole_body and not (declared == "application/json" or declared.endswith("+json")):
         return problem_response(request.scope, "unsupported_media_type")
     return problem_response(
-        request.scope, "validation_failed", faults=[fault_of(fault) for fault in faults]
+        request.scope,
+        "validation_failed",
+        faults=[fault_of(fault) for fault in faults[:MOST_FAULTS]],
     )
 
 

@@ -15,6 +15,7 @@ from api.limits import headers_of
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 JSON_BODY_BYTES = 1024**2
+AUTH_BODY_BYTES = 16 * 1024  # anybody may send these, and each fault in them costs time
 FORM_OVERHEAD_BYTES = 256 * 1024  # boundaries, part headers and the small fields of an upload
 UPLOAD_PATH = "/v1/files"
 # A body that stops coming would hold its connection and its temporary file for ever.
@@ -87,7 +88,9 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         upload = scope["method"] == "POST" and scope["path"] == UPLOAD_PATH
-        limit = self.upload_max_bytes + FORM_OVERHEAD_BYTES if upload else JSON_BODY_BYTES
+        limit = AUTH_BODY_BYTES if scope["path"].startswith(AUTH_PATHS) else JSON_BODY_BYTES
+        if upload:
+            limit = self.upload_max_bytes + FORM_OVERHEAD_BYTES
         code = "file_too_large" if upload else "body_too_large"
         declared = Headers(scope=scope).get("content-length", "")
         if declared.isdigit() and int(declared[:20]) > limit:

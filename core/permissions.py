@@ -75,6 +75,7 @@ WHOLE_ORGANIZATION = frozenset(
         Operation.MANAGE_WEBHOOKS,
         Operation.MANAGE_ORGANIZATION,
         Operation.MANAGE_SINGLE_SIGN_ON,
+        Operation.MANAGE_FACTORS,
     }
 )
 

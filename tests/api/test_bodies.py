@@ -164,3 +164,15 @@ def test_safe_headers_are_on_every_answer(client, alpha) -> None:
         assert headers["referrer-policy"] == "no-referrer"
         assert ("content-security-policy" in headers) is (path != "/docs")
         assert "strict-transport-security" not in headers  # http here
+
+
+def test_a_body_of_thousands_of_faults_is_answered_with_a_hundred(client, alpha) -> None:
+    body = {"name": "x", "file_format": "csv", **{f"a{n}": 1 for n in range(3000)}}
+    answer = client.post("/v1/emissions/reports", headers=alpha.headers, json=body)
+    assert (answer.status_code, len(answer.json()["errors"])) == (422, 100)
+
+
+def test_what_anybody_may_send_is_small(client) -> None:
+    body = {"email": "a@b.example", "password": "x", **{f"a{n}": 1 for n in range(3000)}}
+    answer = client.post("/v1/auth/login", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
