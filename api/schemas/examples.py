@@ -349,6 +349,7 @@ REPORT_ACCEPTED: dict[str, Any] = {
 BY_SCHEMA: dict[str, dict[str, Any]] = {
     "Tokens": TOKENS,
     "Me": ME,
+    "OrganizationAccess": ME["organizations"][0],
     "OrganizationList": ORGANIZATIONS,
     "FileAccepted": ACCEPTED,
     "FileList": FILES,
