@@ -28,6 +28,7 @@ from api.schemas.reports import (
 from api.schemas.reviews import RememberedItem, ReviewDetail, ReviewItem
 from core.contracts import ReportProgress
 from core.keys import annex_key
+from core.permissions import Reach
 from core.ports import Storage
 from core.reporting import (
     EXTENSIONS,
@@ -57,11 +58,15 @@ from db.queries.reviews import ByPerson, OpenReview
 DOWNLOADABLE = frozenset({"clean", "unscanned"})
 
 
-def file_item(file: File) -> FileItem:
-    """Return an upload as lists show it."""
+def file_item(file: File, reach: Reach) -> FileItem:
+    """Return an upload as lists show it.
+
+    Of what an upload is a duplicate may lie in a project that a limited membership does not see.
+    """
     return FileItem.model_validate(
         {
             **{name: getattr(file, name, None) for name in FileItem.model_fields},
+            "duplicate_of": file.duplicate_of if reach.projects is None else None,
             "size_bytes": file.file_size,
             "rows": RowCounts(
                 total=file.rows_total,
@@ -75,6 +80,7 @@ def file_item(file: File) -> FileItem:
 
 def file_detail(
     file: File,
+    reach: Reach,
     *,
     totals: Sequence[ScopeRow],
     history: Sequence[FileEvent],
@@ -87,7 +93,7 @@ def file_detail(
            "mapping", "recognized")  # fmt: skip
     return FileDetail.model_validate(
         {
-            **dict(file_item(file)),
+            **dict(file_item(file, reach)),
             **{name: getattr(file, name) for name in own},
             "totals_by_scope": [ScopeTotal.model_validate(total) for total in totals],
             "download_url": download_url(file, storage, expires_s),

@@ -139,7 +139,8 @@ def store(services: Services, who: Member, upload: Upload, *, allow_duplicate: b
         services.storage.delete(key)
         first = find_first(services, who, sha256)
         raise (refuse_duplicate(first, who) if first else ApiError("conflict")) from None
-    return Accepted(file_id, new.processing_job_id, new.duplicate_of)
+    shown = first if first is not None and who.reach.includes(first.project_id) else None
+    return Accepted(file_id, new.processing_job_id, shown.id if shown else None)
 
 
 def insert(services: Services, who: Member, new: NewFile) -> None:

@@ -169,7 +169,7 @@ def list_files(
     total = queries.count_files(*scope) if paging.wants_total else None
     cursor = next_cursor(page, services.cursors, asked, binding, request, response)
     return FileList(
-        files=[file_item(file) for file in page.rows],
+        files=[file_item(file, who.reach) for file in page.rows],
         pagination=pagination(paging.limit, cursor, total),
     )
 
@@ -193,6 +193,7 @@ def get_file(
     response.headers["ETag"] = etag(file.updated_at)
     return file_detail(
         file,
+        who.reach,
         totals=queries.totals_by_scope(session, who.organization_id, file.id),
         history=queries.history(session, who.organization_id, file.id),
         events=audit.of_object(session, who.organization_id, "file", file.id),

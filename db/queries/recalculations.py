@@ -263,22 +263,10 @@ def list_rows(
         select(
             ROW, EMISSION.activity_name, EMISSION.sheet, EMISSION.row_number, FILE.filename, *cited
         )
-        .outerjoin(
-            FILE,
-            and_(
-                FILE.organization_id == organization_id,
-                FILE.id == ROW.file_id,
-                FILE.deleted_at.is_(None),
-            ),
-        )
-        .outerjoin(
+        .join(FILE, and_(FILE.organization_id == organization_id, FILE.id == ROW.file_id))
+        .join(
             EMISSION,
-            and_(
-                EMISSION.organization_id == organization_id,
-                EMISSION.id == ROW.emission_id,
-                EMISSION.deleted_at.is_(None),
-                FILE.id.is_not(None),  # what hangs on a deleted file is deleted with it
-            ),
+            and_(EMISSION.organization_id == organization_id, EMISSION.id == ROW.emission_id),
         )
         .outerjoin(old, old.id == ROW.old_factor_id)
         .outerjoin(new, new.id == ROW.new_factor_id)
@@ -306,7 +294,20 @@ def _cited(columns: Sequence[Any]) -> Cited | None:
 
 
 def _rows(organization_id: UUID, recalculation_id: UUID, wanted: RowFilter) -> list[Any]:
-    found = [ROW.organization_id == organization_id, ROW.recalculation_id == recalculation_id]
+    living = (
+        select(EMISSION.id)
+        .join(FILE, and_(FILE.organization_id == organization_id, FILE.id == EMISSION.file_id))
+        .where(
+            EMISSION.organization_id == organization_id,
+            EMISSION.deleted_at.is_(None),
+            FILE.deleted_at.is_(None),  # what hangs on a deleted file is deleted with it
+        )
+    )
+    found = [
+        ROW.organization_id == organization_id,
+        ROW.recalculation_id == recalculation_id,
+        ROW.emission_id.in_(living),
+    ]
     if wanted.reason is not None:
         found.append(ROW.reason_code == wanted.reason.value)
     if wanted.changed is not None:

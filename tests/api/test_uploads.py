@@ -364,6 +364,13 @@ def test_a_member_of_one_project_uploads_only_there(client, world, alpha) -> Non
         upload(client, limited, b"x,y\n1,2\n", project_id=str(own)), 409, "duplicate_file"
     )
     assert "file_id" not in body
+    # nor by the upload that is taken all the same
+    same = upload(
+        client, limited, b"x,y\n1,2\n", query="?allow_duplicate=true", project_id=str(own)
+    ).json()
+    assert same["duplicate_of"] is None
+    shown = client.get(f"/v1/files/{same['file_id']}", headers=limited.headers).json()
+    assert shown["duplicate_of"] is None
 
 
 def test_a_form_that_is_none_is_the_callers_fault(client, alpha) -> None:
