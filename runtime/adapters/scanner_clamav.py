@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import socket
 import struct
@@ -11,6 +12,8 @@ from core.errors import Unavailable
 from core.ports import ScanVerdict
 
 CHUNK_BYTES = 256 * 1024
+log = logging.getLogger("tonnage.scanner")
+
 # clamd answers in one line; a longer one is no clamd.
 MAX_ANSWER_BYTES = 4096
 
@@ -27,14 +30,23 @@ class ClamavScanner:
         """Send the stream to clamd and read its verdict; raise Unavailable for anything unclear."""
         try:
             with self.connect() as connection:
-                connection.sendall(b"zINSTREAM\0")
-                while chunk := source.read(CHUNK_BYTES):
-                    connection.sendall(struct.pack("!L", len(chunk)) + chunk)
-                connection.sendall(struct.pack("!L", 0))
+                try:
+                    self.send(connection, source)
+                except (BrokenPipeError, ConnectionResetError):
+                    # It hung up: over its StreamMaxLength it says so first, and that can be read.
+                    log.warning("clamd hung up before the end; is its StreamMaxLength too low?")
                 answer = self.read_answer(connection)
         except OSError as error:
             raise Unavailable(f"clamd is away: {error.strerror or error}") from error
         return verdict_of(answer)
+
+    @staticmethod
+    def send(connection: socket.socket, source: BinaryIO) -> None:
+        """Send the stream in clamd's chunks."""
+        connection.sendall(b"zINSTREAM\0")
+        while chunk := source.read(CHUNK_BYTES):
+            connection.sendall(struct.pack("!L", len(chunk)) + chunk)
+        connection.sendall(struct.pack("!L", 0))
 
     def connect(self) -> socket.socket:
         """Open a connection to clamd."""

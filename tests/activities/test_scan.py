@@ -13,7 +13,9 @@ from sqlalchemy import Engine
 from activities.scan import ScanFile
 from core.errors import NotFound, Unavailable
 from core.ports import Scanner, ScanVerdict
+from runtime.adapters.scanner_clamav import ClamavScanner
 from runtime.parse_child import run_check
+from tests import clamd
 from tests.factories import Uploader
 
 CSV = b"activity,quantity,unit\nDiesel,10,litres\n"
@@ -103,3 +105,18 @@ def test_a_file_of_another_organization_does_not_exist(
     other = Uploader.make(uploader.engine, uploader.storage, "Other")
     with pytest.raises(NotFound):
         run(make().scan_file, ref.model_copy(update={"organization_id": other.organization_id}))
+
+
+def test_a_real_clamd_decides_and_its_absence_counts_where_it_is_required(
+    uploader: Uploader, make: Callable[..., ScanFile], run: Callable[..., Any]
+) -> None:
+    clean, infected = uploader.upload(CSV), uploader.upload(CSV + clamd.EICAR + b",1,kg\n")
+    with clamd.running_clamd() as daemon:
+        scanner = ClamavScanner(daemon.unix)
+        assert run(make(scanner, required=True).scan_file, clean).scan_state == "clean"
+        result = run(make(scanner, required=True).scan_file, infected)
+        assert (result.accepted, result.problem.code) == (False, "infected")
+        daemon.end()
+        with pytest.raises(Unavailable):
+            run(make(scanner, required=True).scan_file, clean)
+        assert run(make(scanner).scan_file, clean).scan_state == "unscanned"

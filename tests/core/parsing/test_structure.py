@@ -42,6 +42,13 @@ def altered(
     return buffer.getvalue()
 
 
+def encrypted_entry() -> bytes:
+    """Return a good workbook whose directory calls its first entry encrypted."""
+    content = bytearray(good_workbook())
+    content[content.index(b"PK\x01\x02") + 8] |= 0x1  # general purpose flags, bit 0
+    return bytes(content)
+
+
 def with_sheet(rows: str) -> bytes:
     return altered(replace={"xl/worksheets/sheet1.xml": SHEET.format(rows).encode()})
 
@@ -79,6 +86,10 @@ BAD: list[tuple[str, str, bytes, str]] = [
     ("a web page called xls", "a.xls", b"<html><table></table></html>", "type_not_supported"),
     ("a name that admits macros", "a.xlsm", good_workbook(), "macros"),
     ("macros inside", "a.xlsx", altered(add={"xl/vbaProject.bin": b"x"}), "macros"),
+    ("macros in a sheet of the old kind", "a.xlsx",
+     altered(add={"xl/macrosheets/sheet1.xml": b"<a/>"}), "macros"),
+    ("controls", "a.xlsx", altered(add={"xl/activeX/activeX1.bin": b"x"}), "embedded_objects"),
+    ("an encrypted entry", "a.xlsx", encrypted_entry(), "encrypted"),
     ("links to other files", "a.xlsx",
      altered(add={"xl/externalLinks/externalLink1.xml": b"<a/>"}), "external_links"),
     ("embedded objects", "a.xlsx", altered(add={"xl/embeddings/oleObject1.bin": b"x"}),
