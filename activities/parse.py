@@ -11,13 +11,14 @@ from sqlalchemy import Engine
 from temporalio import activity
 
 from activities.objects import fetch, scratch
+from activities.remember import mappings_used
 from core.contracts import FileRef, ParseResult, Problem
 from core.errors import FileRejected
 from core.keys import parse_report_key, raw_part_key, upload_key
 from core.parsing.report import ParseOptions, ParseReport
 from core.ports import Storage
 from db.engine import tenant_session
-from db.queries import pipeline
+from db.queries import mappings, pipeline
 
 
 class ParseRunner(Protocol):
@@ -51,6 +52,7 @@ class ParseFile:
         attempt = activity.info().attempt
         with tenant_session(self.engine, ref.organization_id) as session:
             file = pipeline.get_file(session, ref.organization_id, ref.file_id)
+            remembered = mappings.recall(session, ref.organization_id)
         try:
             with scratch(self.work_dir) as directory:
                 key = upload_key(ref.organization_id, ref.file_id)
@@ -60,6 +62,7 @@ class ParseFile:
                     region=file.region,
                     reporting_year=file.reporting_year,
                     mapping=file.mapping,
+                    remembered=remembered,
                 )
                 out_dir = directory / "parts"
                 out_dir.mkdir()
@@ -83,9 +86,10 @@ class ParseFile:
             parse_report_key(ref.organization_id, ref.file_id), io.BytesIO(text.encode())
         )
         with tenant_session(self.engine, ref.organization_id) as session:
-            pipeline.save_recognized(
-                session, ref.organization_id, ref.file_id, report.model_dump(mode="json")
-            )
+            # The lines above the tables are for the annotated download, not for every answer.
+            shown = report.model_dump(mode="json", exclude={"tables": {"__all__": {"outside"}}})
+            pipeline.save_recognized(session, ref.organization_id, ref.file_id, shown)
+            mappings.note_use(session, ref.organization_id, ref.file_id, mappings_used(report))
             session.commit()
 
 

@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.events import file_completed, file_failed, start
 from activities.heartbeat import beating
+from activities.remember import remember_mapping
 from core.contracts import (
     FailInput,
     FileRef,
@@ -79,6 +80,7 @@ class FileStatusKeeper:
                     non_retryable=True,
                 )
             pipeline.end_file(session, organization_id, file_id, counted, request.progress, None)
+            remember_mapping(session, request, PIPELINE)
             note(session, request, "completed", "file complete", counted)
             events = file_completed(session, request, file.project_id, counted)
             session.commit()

@@ -129,6 +129,7 @@ def store(services: Services, who: Member, upload: Upload, *, allow_duplicate: b
         region=upload.region,
         reporting_year=upload.reporting_year,
         mapping=upload.mapping,
+        remember_mapping=bool(upload.mapping) and who.reach.projects is None,
         upstream=upload.upstream,
         processing_job_id=workflow_id(file_id),
     )

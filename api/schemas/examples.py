@@ -8,6 +8,7 @@ from api.schemas.examples_accounts import BY_SCHEMA as ACCOUNTS
 from api.schemas.examples_audit import BY_SCHEMA as AUDIT
 from api.schemas.examples_factors import BY_SCHEMA as FACTORS
 from api.schemas.examples_lifecycle import LIFECYCLE
+from api.schemas.examples_mappings import MAPPINGS
 from api.schemas.examples_recalculations import BY_SCHEMA as RECALCULATIONS
 from api.schemas.examples_single_sign_on import BY_SCHEMA as SINGLE_SIGN_ON
 from api.schemas.examples_webhooks import WEBHOOKS
@@ -375,6 +376,7 @@ BY_SCHEMA: dict[str, dict[str, Any]] = {
     **FACTORS,
     **RECALCULATIONS,
     **LIFECYCLE,
+    **MAPPINGS,
     **SINGLE_SIGN_ON,
     **WEBHOOKS,
 }

@@ -68,6 +68,7 @@ class ParseOptions(_Frozen):
         region: str | None = None,
         reporting_year: int | None = None,
         mapping: Mapping[str, str] | None = None,
+        remembered: Mapping[str, RememberedMapping] | None = None,
     ) -> ParseOptions:
         """Build options from an upload's `mapping`.
 
@@ -85,7 +86,7 @@ class ParseOptions(_Frozen):
             )
         try:
             return cls(filename=filename, region=region, reporting_year=reporting_year,
-                       mapping=given, **settings)  # fmt: skip
+                       mapping=given, remembered=dict(remembered or {}), **settings)  # fmt: skip
         except ValueError as error:
             raise FileRejected(
                 'In the mapping, decimal_separator is "." or ",", date_order is "dmy" or "mdy", '

@@ -31,6 +31,7 @@ class File(SQLModel, table=True):
     reporting_year: int | None = None
     upstream: bool = False
     mapping: dict[str, Any] | None = json_column()
+    remember_mapping: bool = False
     recognized: dict[str, Any] | None = json_column()
     status: str | None = "uploaded"
     processing_job_id: str

@@ -42,6 +42,7 @@ class NewFile:
     mapping: dict[str, str] | None
     processing_job_id: str
     upstream: bool = False
+    remember_mapping: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ class FileRow:
     recognized: dict[str, Any] | None
     upstream: bool = False
     run: int = 1
+    remember_mapping: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,8 @@ def get_file(
     row = session.execute(
         text(
             "SELECT filename, object_storage_path, file_type, status, project_id, region,"
-            " reporting_year, mapping, recognized, upstream, processing_runs AS run FROM files"
+            " reporting_year, mapping, recognized, upstream, processing_runs AS run,"
+            " remember_mapping FROM files"
             " WHERE organization_id = :organization_id AND id = :file_id AND deleted_at IS NULL"
             + (" FOR NO KEY UPDATE" if lock else "")
         ),

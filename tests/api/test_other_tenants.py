@@ -10,6 +10,7 @@ import pytest
 
 from db.models import (
     ApiKey,
+    ColumnMapping,
     Recalculation,
     RememberedDecision,
     SsoConnection,
@@ -56,6 +57,8 @@ OPERATIONS = {
     # knows no caller: whoever is to sign on begins here
     ("get", "/v1/auth/sso/{organization_id}/login"): "unconnected",
     ("delete", "/v1/organizations/{organization_id}/decisions/{decision_id}"): "remembered",
+    ("get", "/v1/organizations/{organization_id}/mappings"): "organization",
+    ("delete", "/v1/organizations/{organization_id}/mappings/{mapping_id}"): "mapping",
     ("get", "/v1/organizations/{organization_id}/members"): "organization",
     ("post", "/v1/organizations/{organization_id}/members"): "organization",
     ("get", "/v1/organizations/{organization_id}/members/{user_id}"): "user",
@@ -156,6 +159,15 @@ def theirs(world, beta) -> dict[str, UUID]:
         ),
         "factor": world.factor(beta.id),
         "remembered": remembered,
+        "mapping": world.add(
+            ColumnMapping,
+            organization_id=beta.id,
+            signature="s",
+            headings=["A"],
+            mapping={"A": "volume"},
+            filename="a.csv",
+            confirmed_by=world.user_id(beta.email),
+        ),
         "project": project,
         "file": file_id,
         "emission": world.emission(beta.id, file_id, 2),

@@ -27,6 +27,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("post", f"{HERE}/api-keys"): Operation.MANAGE_API_KEYS,
     ("delete", f"{HERE}/api-keys/{{key_id}}"): Operation.MANAGE_API_KEYS,
     ("delete", f"{HERE}/decisions/{{decision_id}}"): Operation.RESOLVE_REVIEWS,
+    ("delete", f"{HERE}/mappings/{{mapping_id}}"): Operation.UPLOAD_FILES,
     ("get", f"{HERE}/single-sign-on"): Operation.MANAGE_SINGLE_SIGN_ON,
     ("put", f"{HERE}/single-sign-on"): Operation.MANAGE_SINGLE_SIGN_ON,
     ("delete", f"{HERE}/single-sign-on"): Operation.MANAGE_SINGLE_SIGN_ON,
