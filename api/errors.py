@@ -93,7 +93,7 @@ CATALOG: Mapping[str, Kind] = {
         409, "Recomputing gives another figure than the stored one; see differences."
     ),
     "recalculation_state": Kind(
-        409, "The recalculation is not in the state for this; see its status."
+        409, "The recalculation is not in the state for this; see state and needed."
     ),
     "recalculation_stale": Kind(
         409, "Figures changed since the preview; ask for a new recalculation."

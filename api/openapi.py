@@ -78,6 +78,10 @@ def add_conventions(path: str, verb: str, operation: dict[str, Any]) -> None:
     """Add what holds for every operation that needs a token: limits, and a POST's key."""
     if not path.startswith("/v1/"):
         return
+    for parameter in operation.get("parameters", []):
+        if parameter["in"] == "path":
+            thing = parameter["name"].removesuffix("_id").replace("_", " ")
+            parameter.setdefault("description", f"Id of the {thing}")
     if operation.get("security"):
         add_error(operation, "rate_limited")
     if operation.get("x-roles") and takes_key(verb.upper(), path):

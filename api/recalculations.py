@@ -30,6 +30,7 @@ log = logging.getLogger("tonnage.api")
 
 START_TIMEOUT_S = 3
 UNCOMMITTED = (Status.PREVIEWING, Status.PREVIEWED, Status.CANCELLED, Status.EXPIRED)
+STOPPABLE = (Status.PREVIEWING, Status.PREVIEWED, Status.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,7 @@ def take_commit(
             return Status.COMMITTING
         etags.require(if_match, found.updated_at)
         if found.status != Status.PREVIEWED:
-            raise ApiError("recalculation_state", state=found.status)
+            raise wrong_state(found.status, Status.PREVIEWED)
         if queries.another_commits(session, organization_id):
             raise ApiError("recalculation_running")
         if is_stale(session, organization_id, recalculation_id):
@@ -179,13 +180,13 @@ def end(
         found = locked(session, who, recalculation_id)
         etags.require(if_match, found.updated_at)
         failed = found.status == Status.FAILED and found.commit_requested_at is None
-        if found.status not in UNCOMMITTED and not (delete and failed):
-            raise ApiError("recalculation_state", state=found.status)
+        if delete and found.status not in UNCOMMITTED and not failed:
+            raise wrong_state(found.status, *UNCOMMITTED)
+        if not delete and found.status not in STOPPABLE:
+            raise wrong_state(found.status, *STOPPABLE)
         if found.status in (Status.PREVIEWING, Status.PREVIEWED):
             queries.cancel(session, organization_id, recalculation_id)
             note(session, who, recalculation_id, "recalculation.cancelled", None)
-        elif not delete and found.status != Status.CANCELLED:
-            raise ApiError("recalculation_state", state=found.status)
         if delete:
             queries.delete(session, organization_id, recalculation_id)
             note(session, who, recalculation_id, "recalculation.deleted", None)
@@ -200,6 +201,12 @@ async def stop(
     await run_in_threadpool(lambda: end(services, who, recalculation_id, if_match, delete=delete))
     ref = ref_of(who, recalculation_id)
     await reach_out(services, lambda p: p.cancel_recalculation(ref), "cancellation")
+
+
+def wrong_state(status: str, *needed: Status) -> ApiError:
+    """Return a 409 that says what the status is and would have to be."""
+    told = f"The recalculation is {status}; this needs {' or '.join(needed)}."
+    return ApiError("recalculation_state", told, state=status, needed=list(needed))
 
 
 def locked(session: TenantSession, who: Member, recalculation_id: UUID) -> Recalculation:

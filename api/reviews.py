@@ -49,21 +49,22 @@ def require_whole_organization(who: Member) -> None:
         raise ApiError("permission_denied")
 
 
+def wanted_factor(body: Resolution, decision: Decision) -> UUID | None:
+    """Name the factor that a resolution is about; None where there is none."""
+    if body.action is not Action.ACCEPT:
+        return body.emission_factor_id
+    candidates = decision.candidates
+    return decision.emission_factor_id or (UUID(candidates[0]["factor_id"]) if candidates else None)
+
+
 def choose_factor(
-    session: TenantSession, organization_id: UUID, body: Resolution, decision: Decision
+    session: TenantSession, organization_id: UUID, body: Resolution, wanted: UUID | None
 ) -> EmissionFactor | None:
     """Return the factor of a resolution; None for a rejection. Raises 422."""
     if body.action is Action.REJECT:
         return None
-    wanted = body.emission_factor_id
-    if body.action is Action.ACCEPT:
-        candidates = decision.candidates
-        wanted = decision.emission_factor_id or (
-            UUID(candidates[0]["factor_id"]) if candidates else None
-        )
-        if wanted is None:
-            raise ApiError("no_candidate")
-    assert wanted is not None  # the schema requires it to choose
+    if wanted is None:  # the schema requires it to choose
+        raise ApiError("no_candidate")
     factor = library.factors_by_id(session, [wanted]).get(wanted)
     pinned = pipeline.get_organization(session, organization_id).factor_releases
     known = factor is not None and (
@@ -104,15 +105,15 @@ def store(
             raise ApiError("not_found")
         etags.require(if_match, found.review.updated_at)
         decision = found.decision
-        factor = choose_factor(session, organization_id, body, decision)
-        status = STATUS[body.action]
-        factor_id = factor.id if factor else None
+        status, factor_id = STATUS[body.action], wanted_factor(body, decision)
+        # before the factor is looked at: it may have gone since, and what was decided stands
         if found.review.status != "open":
             if (found.review.status, found.review.emission_factor_id) != (status, factor_id):
                 raise ApiError("review_resolved")
             return Stored(
                 review_id, status, factor_id, None, 0, found.review.applied_at is not None
             )
+        factor = choose_factor(session, organization_id, body, factor_id)
         if factor is not None:
             check_calculation(decision, factor)
         user_id, query = who.principal.user_id, query_of(decision.activity)

@@ -26,7 +26,7 @@ AuditorHere = Annotated[Member, Depends(requires_here(Operation.READ_AUDIT))]
 
 def audit_filter(
     object_type: Annotated[Text | None, Query(description="E.g. `file`, `report`")] = None,
-    object_id: Annotated[UUID | None, Query()] = None,
+    object_id: Annotated[UUID | None, Query(description="Of this one object")] = None,
     user_id: Annotated[UUID | None, Query(description="Whose acts")] = None,
     action: Annotated[Text | None, Query(description="E.g. `file.uploaded`")] = None,
     occurred_from: Annotated[dt.datetime | None, Query(description="Included")] = None,

@@ -27,7 +27,7 @@ ResolverHere = Annotated[Member, Depends(requires_here(Operation.RESOLVE_REVIEWS
 
 def memory_filter(
     q: Annotated[Text | None, Query(description="Part of the activity's name")] = None,
-    emission_factor_id: Annotated[UUID | None, Query()] = None,
+    emission_factor_id: Annotated[UUID | None, Query(description="Decided for this factor")] = None,
     history: Annotated[bool, Query(description="Also revoked and replaced ones")] = False,
 ) -> queries.MemoryFilter:
     """Read the filter of the list."""

@@ -34,15 +34,17 @@ Scope = Annotated[int, Query(ge=1, le=3)]
 def emission_filter(
     q: Annotated[Text | None, Query(description="Full text: name, type, description")] = None,
     name: Annotated[Text | None, Query(description="Beginning of the name")] = None,
-    type: Annotated[Text | None, Query()] = None,
+    type: Annotated[Text | None, Query(description="Activity type, exactly as uploaded")] = None,
     scope: Annotated[list[Scope] | None, Query(description="May be repeated")] = None,
-    category: Annotated[Text | None, Query()] = None,
-    file_id: Annotated[UUID | None, Query()] = None,
-    project_id: Annotated[UUID | None, Query()] = None,
+    category: Annotated[Text | None, Query(description="GHG Protocol category")] = None,
+    file_id: Annotated[UUID | None, Query(description="Of this upload")] = None,
+    project_id: Annotated[UUID | None, Query(description="Of this project")] = None,
     region: Annotated[Text | None, Query(description="ISO 3166-1 alpha-2")] = None,
     date_from: Annotated[dt.date | None, Query(description="Activity date, included")] = None,
     date_to: Annotated[dt.date | None, Query(description="Activity date, included")] = None,
-    min_confidence: Annotated[float | None, Query(ge=0, le=1, allow_inf_nan=False)] = None,
+    min_confidence: Annotated[
+        float | None, Query(ge=0, le=1, allow_inf_nan=False, description="Of the match, at least")
+    ] = None,
 ) -> queries.EmissionFilter:
     """Read the filter; a report's criteria are the same."""
     return queries.EmissionFilter(

@@ -39,7 +39,9 @@ Scope = Annotated[int, Query(ge=1, le=3)]
 
 def factor_filter(
     q: Annotated[Text | None, Query(description="Words, or beginnings of words")] = None,
-    category: Annotated[Text | None, Query()] = None,
+    category: Annotated[
+        Text | None, Query(description="The publication's category, as the facets list it")
+    ] = None,
     region: Annotated[
         Text | None, Query(description="ISO code, with its subregions; `global`")
     ] = None,
@@ -51,7 +53,7 @@ def factor_filter(
     ] = None,
     unit: Annotated[Text | None, Query(description="Canonical code, as in facets")] = None,
     scope: Annotated[list[Scope] | None, Query(description="May be repeated")] = None,
-    dimension: Annotated[Dimension | None, Query()] = None,
+    dimension: Annotated[Dimension | None, Query(description="Kind of unit")] = None,
 ) -> queries.FactorFilter:
     """Read the filter of the list."""
     return queries.FactorFilter(

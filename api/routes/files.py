@@ -44,6 +44,7 @@ UPLOAD_FORM: dict[str, Any] = {
         "required": True,
         "content": {
             "multipart/form-data": {
+                "example": {"file": "travel-2025.csv", "region": "GB", "reporting_year": 2025},
                 "schema": {
                     "type": "object",
                     "required": ["file"],
@@ -54,13 +55,22 @@ UPLOAD_FORM: dict[str, Any] = {
                             "contentMediaType": "application/octet-stream",
                             "description": "CSV, TSV, TXT or XLSX",
                         },
-                        "project_id": {"type": "string", "format": "uuid"},
+                        "project_id": {
+                            "type": "string",
+                            "format": "uuid",
+                            "description": "One of the organization's projects",
+                        },
                         "region": {
                             "type": "string",
                             "description": "For rows that name none: ISO 3166-1 code or name",
                             "examples": ["GB"],
                         },
-                        "reporting_year": {"type": "integer", "minimum": 1990, "maximum": 2100},
+                        "reporting_year": {
+                            "type": "integer",
+                            "minimum": 1990,
+                            "maximum": 2100,
+                            "description": "For rows that have no date or year",
+                        },
                         "upstream": {
                             "type": "boolean",
                             "default": False,
@@ -77,7 +87,7 @@ UPLOAD_FORM: dict[str, Any] = {
                             "examples": ['{"Menge": "volume", "decimal_separator": ","}'],
                         },
                     },
-                }
+                },
             }
         },
     }
@@ -129,9 +139,9 @@ FileType = Literal[
 
 
 def file_filter(
-    status: Annotated[FileStatus | None, Query()] = None,
-    project_id: Annotated[UUID | None, Query()] = None,
-    file_type: Annotated[FileType | None, Query()] = None,
+    status: Annotated[FileStatus | None, Query(description="How far it is")] = None,
+    project_id: Annotated[UUID | None, Query(description="Of this project")] = None,
+    file_type: Annotated[FileType | None, Query(description="As its name ends")] = None,
     uploaded_from: Annotated[dt.datetime | None, Query(description="Included")] = None,
     uploaded_to: Annotated[dt.datetime | None, Query(description="Excluded")] = None,
     q: Annotated[Text | None, Query(description="Part of the name")] = None,
@@ -218,7 +228,21 @@ async def stream_place(
         yield who
 
 
-@router.get("/{file_id}/events", response_class=EventSourceResponse, **documented(operation=READ))
+_events = documented(operation=READ)
+_events["responses"][200] = {
+    "description": "One event a change",
+    "content": {
+        "text/event-stream": {
+            "schema": {"type": "string"},
+            "example": 'event: status\nid: 3\ndata: {"status": "calculating", …}\n\n'
+            ": ping\n\n"
+            'event: status\nid: 4\ndata: {"status": "completed", …}\n\n',
+        }
+    },
+}
+
+
+@router.get("/{file_id}/events", response_class=EventSourceResponse, **_events)
 async def watch_file(
     file_id: UUID,
     who: Annotated[Member, Depends(stream_place)],
@@ -231,8 +255,13 @@ async def watch_file(
 
 
 def issue_filter(
-    severity: Annotated[Severity | None, Query()] = None,
-    code: Annotated[Text | None, Query()] = None,
+    severity: Annotated[
+        Severity | None,
+        Query(description="`rejected`: the row has no figure; `warning`: it has one"),
+    ] = None,
+    code: Annotated[
+        Text | None, Query(description="Code of the problem, e.g. `unit_unknown`")
+    ] = None,
 ) -> queries.IssueFilter:
     """Read the filter of the list."""
     return queries.IssueFilter(severity.value if severity else None, code)

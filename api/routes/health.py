@@ -10,7 +10,7 @@ from io import BytesIO
 from typing import Literal
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy import text
 from starlette.concurrency import run_in_threadpool
 
@@ -35,11 +35,24 @@ State = Literal["ok", "away", "behind", "absent"]
 class Liveness(BaseModel):
     """The process answers."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "alive"}]})
+
     status: Literal["alive"] = "alive"
 
 
 class Readiness(BaseModel):
     """Whether requests should be sent here; without Temporal uploads are kept for the sweep."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "status": "ready",
+                    "checks": {"database": "ok", "storage": "ok", "temporal": "ok"},
+                }
+            ]
+        }
+    )
 
     status: Literal["ready", "degraded", "unready", "draining"]
     checks: dict[str, State]

@@ -34,7 +34,7 @@ AdminHere = Annotated[Member, Depends(requires_here(MANAGE))]
 
 
 def member_filter(
-    role: Annotated[Role | None, Query()] = None,
+    role: Annotated[Role | None, Query(description="Only members with this role")] = None,
     q: Annotated[Text | None, Query(description="Part of the mail address or name")] = None,
 ) -> queries.MemberFilter:
     """Read the filter of the list."""

@@ -35,7 +35,7 @@ def organization_filter(
     name: Annotated[Text | None, Query(description="Beginning of the name")] = None,
     role: Annotated[Role | None, Query(description="The user's role")] = None,
     country: Annotated[Text | None, Query(description="ISO 3166-1 alpha-2")] = None,
-    industry: Annotated[Text | None, Query()] = None,
+    industry: Annotated[Text | None, Query(description="Exactly as it is set")] = None,
 ) -> queries.OrganizationFilter:
     """Read the filter of the list."""
     return queries.OrganizationFilter(name, role, country, industry, who.only_organization_id)

@@ -61,7 +61,7 @@ def list_recalculations(
     paging: PagingDep,
     request: Request,
     response: Response,
-    status: Annotated[Status | None, Query()] = None,
+    status: Annotated[Status | None, Query(description="How far it is")] = None,
 ) -> RecalculationList:
     """List recalculations, newest first."""
     binding = Binding("recalculations", who.organization_id, (who.reach.key(), status))

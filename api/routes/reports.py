@@ -55,8 +55,8 @@ async def create_report(
 
 
 def report_filter(
-    status: Annotated[ReportStatus | None, Query()] = None,
-    report_type: Annotated[ReportType | None, Query()] = None,
+    status: Annotated[ReportStatus | None, Query(description="How far it is")] = None,
+    report_type: Annotated[ReportType | None, Query(description="Kind of report")] = None,
     created_from: Annotated[dt.datetime | None, Query(description="Included")] = None,
     created_to: Annotated[dt.datetime | None, Query(description="Excluded")] = None,
 ) -> queries.ReportFilter:

@@ -31,9 +31,12 @@ _post["responses"] |= {202: {"model": Resolved, "description": "Taken; still bei
 
 
 def review_filter(
-    file_id: Annotated[UUID | None, Query()] = None,
+    file_id: Annotated[UUID | None, Query(description="Of this upload")] = None,
     reason: Annotated[Text | None, Query(description="Reason code")] = None,
-    status: Annotated[Literal["open", "resolved"], Query()] = "open",
+    status: Annotated[
+        Literal["open", "resolved"],
+        Query(description="Those that wait, or those that were decided"),
+    ] = "open",
 ) -> queries.ReviewFilter:
     """Read the filter of the list."""
     return queries.ReviewFilter(file_id, reason, status == "open")
@@ -84,7 +87,11 @@ async def resolve_review(
     response: Response,
     if_match: IfMatch = None,
 ) -> Resolved:
-    """Decide for all rows of the activity; remembered for later uploads unless said otherwise."""
+    """Decide for all rows of the activity; remembered for later uploads unless said otherwise.
+
+    `same_activity_open` counts reviews of the same activity in other uploads. They stay open, for
+    their rows may differ; resolve each by itself.
+    """
     stored = await reviews.resolve(services, who, review_id, body, if_match)
     if not stored.applied:
         response.status_code = 202

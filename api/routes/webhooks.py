@@ -41,7 +41,7 @@ _resends = documented("delivery_pending", operation=Operation.MANAGE_WEBHOOKS)
 
 
 def delivery_filter(
-    status: Annotated[DeliveryStatus | None, Query()] = None,
+    status: Annotated[DeliveryStatus | None, Query(description="How far the delivery is")] = None,
     event: Annotated[Text | None, Query(description="For example `file.completed`")] = None,
 ) -> events.DeliveryFilter:
     """Read the filter of the log."""

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from api.schemas.common import Answer, Body, Pagination, storable
+from api.schemas.common import Answer, Pagination, Patch, storable
 from core.permissions import Role
 
 
@@ -57,16 +57,22 @@ Line = Annotated[
 ]  # fmt: skip
 
 
-class OrganizationPatch(Body):
+class OrganizationPatch(Patch):
     """What may be changed; a field that is left out stays as it is."""
 
     name: Line = Field(default="", description="Not null")
     industry: Line | None = None
     country: Line | None = Field(default=None, description="ISO 3166-1 alpha-2, or a name")
     search_language: Line = Field(default="", description="A text-search language of PostgreSQL")
-    review_below: Share = 0.0
-    hold_below: Share = 0.0
-    base_year: Annotated[int, Field(ge=1990, le=2100)] | None = None
-    factor_releases: Annotated[tuple[Line, ...], Field(min_length=1, max_length=50)] = ()
-    ai_matching: bool = True
-    data_retention_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
+    review_below: Share = Field(default=0.0, description="Listed for review below it")
+    hold_below: Share = Field(default=0.0, description="No figure below it; not above review_below")
+    base_year: Annotated[int, Field(ge=1990, le=2100)] | None = Field(
+        default=None, description="What other years are compared with; null: none"
+    )
+    factor_releases: Annotated[tuple[Line, ...], Field(min_length=1, max_length=50)] = Field(
+        default=(), description="Pinned from the next match on; not null"
+    )
+    ai_matching: bool = Field(default=True, description="Whether a language model may be asked")
+    data_retention_days: Annotated[int, Field(ge=1, le=36_500)] | None = Field(
+        default=None, description="Days until uploads are purged; null: they are kept"
+    )

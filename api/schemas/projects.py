@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from api.schemas.common import Answer, Body, Pagination, storable
+from api.schemas.common import Answer, Body, Pagination, Patch, storable
 
 ProjectTitle = Annotated[
     str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True),
@@ -26,7 +26,7 @@ class NewProject(Body):
     description: Description | None = None
 
 
-class ProjectPatch(Body):
+class ProjectPatch(Patch):
     """What may be changed; a field that is left out stays as it is."""
 
     name: ProjectTitle = Field(default="", description="Not null")

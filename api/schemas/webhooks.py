@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
-from api.schemas.common import Answer, Body, Pagination, storable
+from api.schemas.common import Answer, Body, Pagination, Patch, storable
 from core.webhooks import DeliveryStatus, DisabledBy, EventType
 
 
@@ -41,7 +41,7 @@ class WebhookRequest(Body):
     description: Words | None = None
 
 
-class WebhookPatch(Body):
+class WebhookPatch(Patch):
     """What may be changed; a field that is left out stays as it is."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"enabled": False}]})

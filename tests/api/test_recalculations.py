@@ -269,7 +269,9 @@ def test_one_recalculation_of_an_organization_is_committed_at_a_time(
 def test_only_a_finished_preview_is_committed(client, alpha, world, state) -> None:
     found = Previewed(world, alpha, status=state)
     answer = client.post(f"{PATH}/{found.id}/commit", headers=alpha.headers)
-    assert problem(answer, 409, "recalculation_state")["state"] == state
+    refused = problem(answer, 409, "recalculation_state")
+    assert (refused["state"], refused["needed"]) == (state, ["previewed"])
+    assert refused["detail"] == f"The recalculation is {state}; this needs previewed."
 
 
 def test_cancelling_stops_the_workflow_and_deleting_hides_it(

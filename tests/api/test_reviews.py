@@ -122,6 +122,19 @@ def test_the_same_resolution_twice_is_one_and_another_one_is_refused(
     problem(refused, 409, "review_resolved")
 
 
+def test_a_resolved_review_is_a_conflict_even_where_there_is_nothing_to_accept(
+    client, alpha, world
+) -> None:
+    waiting = Waiting(world, alpha, candidates=[])
+    answer = client.post(waiting.url, headers=alpha.headers, json={"action": "reject"})
+    assert answer.status_code == 200
+    for body in ({"action": "accept"}, {"action": "choose", "emission_factor_id": str(uuid7())}):
+        answer = client.post(waiting.url, headers=alpha.headers, json=body)
+        problem(answer, 409, "review_resolved")
+    again = client.post(waiting.url, headers=alpha.headers, json={"action": "reject"})
+    assert again.status_code == 200
+
+
 def test_a_slow_application_is_answered_as_taken(client, alpha, waiting, pipeline) -> None:
     pipeline.applies = False
     answer = client.post(waiting.url, headers=alpha.headers, json={"action": "accept"})
