@@ -92,7 +92,7 @@ def test_a_malformed_login_is_422_and_echoes_nothing(client, world, body) -> Non
         (b'{"email": "a@b.example", "password": ' + b"1" * 5000 + b"}", 400),
         (b"{", 400),
         (b"\xff\xfe", 400),
-        (b"[" * 100_000, 400),
+        (b"[" * 10_000, 400),
     ],
 )
 def test_json_that_breaks_parsers_is_the_callers_fault(client, world, raw, status) -> None:

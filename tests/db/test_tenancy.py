@@ -54,6 +54,10 @@ ROWS: dict[str, str] = {
         VALUES (:organization, :row, :file, :decision, 'c', 'r', 1)""",
     "remembered_decisions": """(organization_id, id, memory_key, activity, decided_by)
         VALUES (:organization, :row, :row, '{}', :user)""",
+    "column_mappings": """(organization_id, id, signature, headings, mapping, filename,
+        confirmed_by) VALUES (:organization, :row, 's', '[]', '{}', 'x.csv', :user)""",
+    "invitations": """(organization_id, id, email, role, token_sha256, invited_by, expires_at)
+        VALUES (:organization, :row, 'x@x.example', 'viewer', '\\x00', :user, now())""",
     "sso_connections": """(organization_id, id, issuer, client_id, client_secret, allowed_domains)
         VALUES (:organization, :row, 'https://id.x.example', 'c', '', '{x.example}')""",
     "sso_identities": """(organization_id, id, connection_id, issuer, subject, user_id)
