@@ -233,7 +233,7 @@ _events["responses"][200] = {
     "description": "One event a change",
     "content": {
         "text/event-stream": {
-            "schema": {"type": "string"},
+            # no schema: of a stream it would be that of its events
             "example": 'event: status\nid: 3\ndata: {"status": "calculating", …}\n\n'
             ": ping\n\n"
             'event: status\nid: 4\ndata: {"status": "completed", …}\n\n',
