@@ -3,49 +3,24 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import logging
-from dataclasses import dataclass
 
 import anyio.to_thread
 from sqlmodel import Session
 
+from api import throttles
 from api.errors import ApiError
 from api.schemas.auth import OrganizationRole, Tokens, UserProfile
 from api.security import ACCESS_LIFETIME
 from api.services import Services
+from api.throttles import Admission, Attempt
 from core.permissions import Role
 from db.queries import auth as queries
 from db.queries.auth import Membership, Principal, RotationOutcome
 
 log = logging.getLogger("tonnage.security")
 
-FREE_FAILURES_ACCOUNT = 5
-FREE_FAILURES_ADDRESS = 20  # many people may share an address
 MAX_WAITING_LOGINS = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """Someone says who they are."""
-
-    email: str
-    password: str
-    address: str
-
-    @property
-    def account_subject(self) -> str:
-        """The account as the throttle knows it, existing or not."""
-        return _subject(f"account:{self.email}")
-
-    @property
-    def address_subject(self) -> str:
-        """The address as the throttle knows it."""
-        return _subject(f"address:{self.address}")
-
-
-def _subject(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 async def log_in(services: Services, attempt: Attempt) -> Tokens:
@@ -53,7 +28,8 @@ async def log_in(services: Services, attempt: Attempt) -> Tokens:
 
     The way is the same for an unknown address: count, hash, refuse.
     """
-    account = await admit(services, attempt)
+    admission = await admit(services, attempt)
+    account = admission.account
     stored = account.password_hash if account else None
     right = await anyio.to_thread.run_sync(
         services.passwords.verify, stored, attempt.password, limiter=services.hashing
@@ -65,13 +41,13 @@ async def log_in(services: Services, attempt: Attempt) -> Tokens:
         new_hash = await anyio.to_thread.run_sync(
             services.passwords.hash, attempt.password, limiter=services.hashing
         )
-    return await anyio.to_thread.run_sync(_begin, services, attempt, account, new_hash)
+    return await anyio.to_thread.run_sync(_begin, services, attempt, admission, new_hash)
 
 
-async def admit(services: Services, attempt: Attempt) -> queries.Account | None:
+async def admit(services: Services, attempt: Attempt) -> Admission:
     """Count an attempt at a password; return the account. Raises 429, or 503 in a burst."""
     require_capacity(services)
-    return await anyio.to_thread.run_sync(_admit, services, attempt)
+    return await anyio.to_thread.run_sync(throttles.admit, services, attempt)
 
 
 def require_capacity(services: Services) -> None:
@@ -80,40 +56,16 @@ def require_capacity(services: Services) -> None:
         raise ApiError("busy")
 
 
-def _admit(services: Services, attempt: Attempt) -> queries.Account | None:
-    """Count the attempt before anything else, then look the account up."""
-    now = dt.datetime.now(dt.UTC)
-    with Session(services.auth_engine) as session:
-        waits = [
-            queries.count_attempt(session, attempt.account_subject, FREE_FAILURES_ACCOUNT, now),
-            queries.count_attempt(session, attempt.address_subject, FREE_FAILURES_ADDRESS, now),
-        ]
-        account = queries.find_account(session, attempt.email)
-        session.commit()
-    refuse_while_waiting(max((wait for wait in waits if wait is not None), default=None))
-    return account
-
-
-def refuse_while_waiting(wait_s: float | None) -> None:
-    """Raise 429 for an attempt that came too early."""
-    if wait_s is not None:
-        raise ApiError("too_many_attempts", headers={"Retry-After": str(int(wait_s) + 1)})
-
-
-def forgive(session: Session, attempt: Attempt) -> None:
-    """Forget the failures of an account: whoever attempts has just proved the password."""
-    queries.forgive_account(session, attempt.account_subject)
-    queries.give_back_attempt(session, attempt.address_subject)
-
-
 def _begin(
-    services: Services, attempt: Attempt, account: queries.Account, new_hash: str | None
+    services: Services, attempt: Attempt, admission: Admission, new_hash: str | None
 ) -> Tokens:
-    """Open a session; forget this account's failures."""
+    """Open a session; forget the failures at this place."""
+    account = admission.account
+    assert account is not None
     now = dt.datetime.now(dt.UTC)
     refresh = services.refresh_tokens.first()
     with Session(services.auth_engine) as session:
-        forgive(session, attempt)
+        throttles.prove(session, attempt, admission)
         # the password may have been changed since it was verified: then this login came too late
         if not queries.password_is_still(session, account):
             raise ApiError("invalid_credentials")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
 from dataclasses import dataclass
 from uuid import UUID
@@ -10,14 +9,15 @@ from uuid import UUID
 import anyio.to_thread
 from sqlmodel import Session
 
-from api import invitations, logins
+from api import invitations, logins, throttles
 from api.errors import ApiError, Fault
 from api.services import Services
+from api.throttles import Admission, Attempt
 from core.password_policy import SENTENCES, weakness_of
-from db.queries import auth
 from db.queries import credentials as queries
 from db.queries import invitations as invited
 from db.queries.auth import Principal
+from db.queries.throttles import give_back_attempt
 from runtime.one_time_tokens import fingerprint
 
 log = logging.getLogger("tonnage.security")
@@ -28,15 +28,16 @@ async def change(services: Services, who: Principal, old: str, new: str, address
 
     Guesses at the old password count as failed logins do.
     """
-    attempt = logins.Attempt(who.email, old, address)
-    account = await logins.admit(services, attempt)
+    attempt = Attempt(who.email, old, address)
+    admission = await logins.admit(services, attempt)
+    account = admission.account
     stored = account.password_hash if account else None
     right = await anyio.to_thread.run_sync(
         services.passwords.verify, stored, old, limiter=services.hashing
     )
     if account is None or not right:
         raise _fault("old_password", "password_wrong", "is not your present password")
-    known = await anyio.to_thread.run_sync(_forgiven, services, who, attempt)
+    known = await anyio.to_thread.run_sync(_forgiven, services, who, attempt, admission)
     _require_strength(new, known)
     new_hash = await anyio.to_thread.run_sync(
         services.passwords.hash, new, limiter=services.hashing
@@ -115,25 +116,26 @@ def _owner(
     services: Services, digest: bytes, address: str
 ) -> tuple[queries.Owner | None, invited.Offer | None]:
     """Count the attempt against the address, then look the token up."""
-    now = dt.datetime.now(dt.UTC)
-    subject = logins.Attempt("", "", address).address_subject
+    attempt = Attempt("", "", address)
     with Session(services.auth_engine) as session:
-        wait = auth.count_attempt(session, subject, logins.FREE_FAILURES_ADDRESS, now)
+        wait = throttles.count_address(session, attempt)
         owner = queries.owner_of_token(session, digest) if wait is None else None
         offer = invited.offer_of_token(session, digest) if wait is None else None
         if owner is not None or offer is not None:
-            auth.give_back_attempt(session, subject)
+            give_back_attempt(session, attempt.address_subject)
         session.commit()
-    logins.refuse_while_waiting(wait)
+    throttles.refuse_while_waiting(wait)
     if owner is None and offer is None:
         raise ApiError("invalid_one_time_token")
     return owner, offer
 
 
-def _forgiven(services: Services, who: Principal, attempt: logins.Attempt) -> tuple[str, ...]:
+def _forgiven(
+    services: Services, who: Principal, attempt: Attempt, admission: Admission
+) -> tuple[str, ...]:
     """Take the attempt off the count; return what others know of the person."""
     with Session(services.auth_engine) as session:
-        logins.forgive(session, attempt)
+        throttles.prove(session, attempt, admission)
         session.commit()
         owner = queries.owner(session, who.user_id)
     return owner.known if owner else ()

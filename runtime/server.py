@@ -59,6 +59,7 @@ def run(settings: Settings, host: str, port: int) -> None:
         access_log=False,
         log_config=None,  # ours is in place
         server_header=False,
+        forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=settings.shutdown_timeout_s,
     )
     Server(config, app.state.services.shutdown, settings.drain_s).run()

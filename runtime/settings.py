@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit, urlunsplit
@@ -79,6 +80,9 @@ class Settings(BaseSettings):
     )
     storage_timeout_s: float = Field(default=60, gt=0, le=600, description="A silence of the store")
     public_url: str = Field(default="http://127.0.0.1:8000", description="The API from outside")
+    trusted_proxies: str = Field(
+        default="127.0.0.1", description="Whose X-Forwarded-For is believed; a comma between"
+    )
     work_dir: Path = Field(description="Scratch space and caches of this machine; may be emptied")
 
     upload_max_bytes: int = Field(default=200 * 1024**2, ge=1024, le=10 * 1024**3)
@@ -213,6 +217,14 @@ class Settings(BaseSettings):
         if value and urlsplit(value).scheme not in ("http", "https"):
             raise ValueError("must begin with https:// or http://")
         return value or None
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def proxies_are_addresses(cls, value: str) -> str:
+        """Refuse names and "*": whoever is believed says where guesses at passwords come from."""
+        for proxy in filter(None, (part.strip() for part in value.split(","))):
+            ip_network(proxy)
+        return value
 
     @field_validator("otlp_endpoint")
     @classmethod

@@ -10,6 +10,7 @@ from api.deps import PrincipalDep, ServicesDep
 from api.openapi import SIGNED_IN, WITH_BODY, documented
 from api.schemas.auth import Login, Me, OrganizationAccess, ProjectName, Refresh, Tokens
 from api.services import Services
+from api.throttles import Attempt
 from core.permissions import Role, features, reach_of
 from db.engine import tenant_session
 from db.queries.auth import Membership
@@ -22,7 +23,7 @@ router = APIRouter(prefix="/v1/auth", tags=["auth"])
 async def login(body: Login, request: Request, services: ServicesDep) -> Tokens:
     """Exchange e-mail and password for an access token (1 h) and a refresh token (7 d)."""
     address = request.client.host if request.client else "unknown"
-    attempt = logins.Attempt(body.email.strip().lower(), body.password, address)
+    attempt = Attempt(body.email.strip().lower(), body.password, address)
     return await logins.log_in(services, attempt)
 
 

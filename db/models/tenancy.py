@@ -127,7 +127,7 @@ class OneTimeToken(SQLModel, table=True):
 
 
 class LoginThrottle(SQLModel, table=True):
-    """Failed logins of one account or address."""
+    """Failed logins of one place (an account at an address), address or account."""
 
     __tablename__ = "login_throttles"
 
@@ -135,6 +135,8 @@ class LoginThrottle(SQLModel, table=True):
     failures: int = 0
     last_failed_at: dt.datetime | None = time_column(nullable=False)
     blocked_until: dt.datetime | None = time_column()
+    proved_at: dt.datetime | None = time_column()
+    full_at: dt.datetime | None = time_column()
 
 
 class AuditEvent(SQLModel, table=True):

@@ -1,4 +1,4 @@
-"""Login state: who is asking, refresh chains, throttles. For the tonnage_auth role.
+"""Login state: who is asking, refresh chains. For the tonnage_auth role.
 
 No tenant is known yet, so nothing here takes an organization_id; the role sees no tenant data.
 """
@@ -12,12 +12,11 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy import insert, select, text, update
 from sqlmodel import Session
 
 from db.ids import uuid7
 from db.models import (
-    LoginThrottle,
     Organization,
     RefreshToken,
     User,
@@ -291,55 +290,3 @@ def _reused(
         )
     end_session(session, login.id, "refresh_token_reused")
     return Rotation(RotationOutcome.REUSED, login.user_id, login.id)
-
-
-# One statement, so that a burst of parallel guesses is counted one by one and not all let through.
-# The attempt is counted before the password is looked at, and given back when it was right.
-COUNT_ATTEMPT = text("""
-INSERT INTO login_throttles AS t (subject, failures, last_failed_at)
-VALUES (:subject, 1, :now)
-ON CONFLICT (subject) DO UPDATE SET
-    failures = CASE WHEN t.last_failed_at < :now - :forget THEN 1 ELSE t.failures + 1 END,
-    last_failed_at = :now,
-    blocked_until = CASE
-        WHEN t.last_failed_at < :now - :forget OR t.failures + 1 < :free THEN NULL
-        ELSE :now + least(interval '15 minutes',
-                          interval '1 second' * power(2, least(t.failures + 1 - :free, 12)))
-    END
-WHERE t.blocked_until IS NULL OR t.blocked_until <= :now
-RETURNING failures
-""")
-FORGET_FAILURES_AFTER = dt.timedelta(hours=24)
-
-
-def count_attempt(session: Session, subject: str, free: int, now: dt.datetime) -> float | None:
-    """Count a login attempt of an account or address.
-
-    Returns None when it may go on, else the seconds to wait. From the `free`-th failure on the
-    wait doubles from 1 s to 15 minutes; it never becomes a lock-out.
-    """
-    counted = session.execute(
-        COUNT_ATTEMPT,
-        {"subject": subject, "now": now, "forget": FORGET_FAILURES_AFTER, "free": free},
-    ).one_or_none()
-    if counted is not None:
-        return None
-    table: Any = LoginThrottle
-    until = session.scalar(select(table.blocked_until).where(table.subject == subject))
-    return 1.0 if until is None else max((until - now).total_seconds(), 1.0)
-
-
-def forgive_account(session: Session, subject: str) -> None:
-    """Forget the failures of an account: its owner has just proved the password."""
-    table: Any = LoginThrottle
-    session.execute(delete(table).where(table.subject == subject))
-
-
-def give_back_attempt(session: Session, subject: str) -> None:
-    """Take one attempt off an address: this one was no failure."""
-    table: Any = LoginThrottle
-    session.execute(
-        update(table)
-        .where(table.subject == subject)
-        .values(failures=table.failures - 1, blocked_until=None)
-    )

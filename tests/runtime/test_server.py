@@ -14,9 +14,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from sqlmodel import Session
 
+from api.throttles import Attempt
 from core.permissions import Role
 from db.queries import organizations
 from runtime.dev import DevStack, api_command
@@ -155,6 +156,18 @@ def test_sigterm_drops_no_request_and_ends_streams(served: Api) -> None:
         assert served.process.wait(WAIT_S) == 0, served.told()
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{served.url}/livez")
+
+
+def test_a_login_is_counted_at_the_address_that_a_trusted_proxy_tells(
+    served: Api, admin_engine: Engine
+) -> None:
+    given = {"email": EMAIL, "password": "wrong"}
+    told = {"X-Forwarded-For": "203.0.113.5, 192.0.2.44"}  # only the last is the proxy's own word
+    httpx.post(f"{served.url}/v1/auth/login", json=given, headers=told, timeout=WAIT_S)
+    with admin_engine.connect() as connection:
+        subjects = set(connection.scalars(text("SELECT subject FROM login_throttles")))
+    assert Attempt(EMAIL, "", "192.0.2.44").place_subject in subjects
+    assert Attempt(EMAIL, "", "203.0.113.5").place_subject not in subjects
 
 
 def test_a_second_sigterm_skips_the_drain(served: Api) -> None:

@@ -83,3 +83,15 @@ def test_json_that_is_none_is_a_fault_of_the_setting_that_shows_no_key(monkeypat
     with pytest.raises(ValueError, match="secret_keys_previous") as caught:
         settings(monkeypatch, f'["{OTHER}"')
     assert OTHER not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["*", "proxy.example", "10.0.0.0/33", "10.0.0.1 10.0.0.2"])
+def test_a_proxy_is_trusted_by_its_address_only(monkeypatch, value) -> None:
+    monkeypatch.setenv("TONNAGE_TRUSTED_PROXIES", value)
+    with pytest.raises(ValueError, match="trusted_proxies"):
+        settings(monkeypatch, "")
+
+
+def test_proxies_may_be_addresses_and_networks(monkeypatch) -> None:
+    monkeypatch.setenv("TONNAGE_TRUSTED_PROXIES", "10.1.0.0/16, 2001:db8::1")
+    assert settings(monkeypatch, "").trusted_proxies == "10.1.0.0/16, 2001:db8::1"
