@@ -15,7 +15,8 @@ from activities.metrics import count_decisions
 from activities.objects import read_table
 from core.calculation import Held, calculate
 from core.contracts import BatchRef, MatchResult
-from core.distinct import DistinctActivity, read_activities
+from core.distinct import DistinctActivity
+from core.distinct_table import read_activities
 from core.keys import activities_key
 from core.ports import ExchangeRates, Storage
 from core.records import Decision, EmissionFactor, Outcome

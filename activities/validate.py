@@ -9,7 +9,7 @@ from activities.heartbeat import beating
 from activities.objects import read_table, write_table
 from activities.parse import read_report
 from core.contracts import ActivitiesResult, FileRef, PartRef, ValidateResult
-from core.distinct import distinct_activities
+from core.distinct_table import distinct_activities
 from core.keys import activities_key, raw_part_key, typed_part_key
 from core.ports import Storage
 from core.validation import ValidationContext, validate_part

@@ -1,33 +1,10 @@
-"""The distinct activities of a file: what is matched, whatever the number of rows behind it."""
+"""A distinct activity of a file: what is matched, whatever the number of rows behind it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
-import pyarrow as pa
-
-from core.records import ActivityQuery, ActivityRow, Basis, Dimension
-from core.units import convert, unit
-
-DISTINCT_SCHEMA = pa.schema(
-    [
-        pa.field("activity_key", pa.string(), nullable=False),
-        pa.field("activity_name", pa.string(), nullable=False),
-        pa.field("activity_type", pa.string()),
-        pa.field("activity_description", pa.string()),
-        pa.field("unit", pa.string(), nullable=False),
-        pa.field("dimension", pa.string(), nullable=False),
-        pa.field("basis", pa.string()),
-        pa.field("region", pa.string()),
-        pa.field("year", pa.int32()),
-        pa.field("currency", pa.string()),
-        pa.field("row_count", pa.int32(), nullable=False),
-        pa.field("volume_total", pa.float64(), nullable=False),
-    ]
-)
-DESCRIBING = [name for name in DISTINCT_SCHEMA.names if name not in ("row_count", "volume_total")]
+from core.records import ActivityQuery, ActivityRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,56 +26,3 @@ class DistinctActivity:
             dimension=query.dimension, basis=query.basis, region=query.region, activity_on=None,
             year=query.year, currency=query.currency,
         )  # fmt: skip
-
-
-def distinct_activities(parts: Iterable[pa.Table]) -> pa.Table:
-    """Return one row (DISTINCT_SCHEMA) for each activity_key of typed parts, sorted by key.
-
-    An activity takes name, spelling and unit from its first row; quantities in other units of the
-    same dimension are converted.
-    """
-    found: dict[str, dict[str, Any]] = {}
-    for part in parts:
-        grouped = part.group_by(["activity_key", "unit"], use_threads=False).aggregate(
-            [
-                *((name, "first") for name in DESCRIBING if name not in ("activity_key", "unit")),
-                ("volume", "sum"),
-                ("volume", "count"),
-            ]
-        )
-        for row in grouped.to_pylist():
-            _add(found, row)
-    rows = [found[key] for key in sorted(found)]
-    return pa.Table.from_pylist(rows, schema=DISTINCT_SCHEMA)
-
-
-def _add(found: dict[str, dict[str, Any]], row: dict[str, Any]) -> None:
-    key, volume, count = row["activity_key"], row["volume_sum"], row["volume_count"]
-    known = found.get(key)
-    if known is None:
-        entry = {
-            name: row[name] if name in ("activity_key", "unit") else row[f"{name}_first"]
-            for name in DESCRIBING
-        }
-        found[key] = entry | {"row_count": count, "volume_total": volume}
-        return
-    known["row_count"] += count
-    known["volume_total"] += convert(volume, unit(row["unit"]), unit(known["unit"])).value
-
-
-def read_activities(table: pa.Table) -> Iterator[DistinctActivity]:
-    """Yield the activities of a DISTINCT_SCHEMA table."""
-    for row in table.to_pylist():
-        query = ActivityQuery(
-            key=row["activity_key"],
-            name=row["activity_name"],
-            type=row["activity_type"],
-            description=row["activity_description"],
-            unit=row["unit"],
-            dimension=Dimension(row["dimension"]),
-            basis=Basis(row["basis"]) if row["basis"] else None,
-            region=row["region"],
-            year=row["year"],
-            currency=row["currency"],
-        )
-        yield DistinctActivity(query, row["row_count"], row["volume_total"])

@@ -7,10 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol, runtime_checkable
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
 
 from core.contracts import (
     FileProgress,
@@ -24,6 +21,10 @@ from core.contracts import (
 from core.contracts_webhooks import DeliveryRef
 from core.matching.prompt import Request
 from core.reporting import ReportContent
+
+if TYPE_CHECKING:  # the API, which embeds nothing, starts without it
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)

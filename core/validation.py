@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from core.parsing.report import RAW_SCHEMA, ParseOptions, ParseReport, RowKind, TableReport
+from core.parsing.raw_schema import RAW_SCHEMA
+from core.parsing.report import ParseOptions, ParseReport, RowKind, TableReport
 from core.records import ActivityRow, Basis, Dimension, Field, RowIssue, Severity
 from core.row_reader import RowReader, TypedRow
 

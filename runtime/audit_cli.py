@@ -26,7 +26,7 @@ from core.derivation import derive_key
 from core.errors import InvalidInput
 from db.engine import snapshot
 from db.queries import audit_chain
-from runtime.factors_database import platform_engine
+from runtime.platform_database import platform_engine
 from runtime.settings import Settings
 
 MOST_WHOLE_SHOWN = 20  # chains without a fault that are named one by one

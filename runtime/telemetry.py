@@ -14,7 +14,6 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Tracer
-from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
 from runtime.settings import Settings
@@ -75,6 +74,8 @@ class Tracing:
     @property
     def interceptor(self) -> Any:
         """Carries the trace through Temporal's headers, into workflows and their activities."""
+        from temporalio.contrib.opentelemetry import TracingInterceptor
+
         return TracingInterceptor(self.tracer)
 
     def close(self) -> None:

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 
 from core.errors import FileRejected
 from core.parsing import limits
-from core.parsing.report import RAW_SCHEMA, PartReport, RowKind
+from core.parsing.raw_schema import RAW_SCHEMA
+from core.parsing.report import PartReport, RowKind
 from core.parsing.tables import Row
 from core.records import Field
 

@@ -7,7 +7,6 @@ from enum import StrEnum
 from typing import Any, Literal
 from uuid import UUID
 
-import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 from pydantic import Field as Default
 
@@ -175,19 +174,3 @@ class ParseReport(_Frozen):
         if row_number is None:
             return found[0]
         return next((t for t in reversed(found) if t.header_row < row_number), found[0])
-
-
-# A raw part. One row is one row below a header, as written: a text column per Field, the whole
-# record in `cells`, and in `typed` the fields that the workbook held as numbers, whose text is
-# therefore always with a decimal point.
-RAW_SCHEMA = pa.schema(
-    [
-        pa.field("sheet", pa.string(), nullable=False),
-        pa.field("row_number", pa.int32(), nullable=False),
-        pa.field("column_number", pa.int32(), nullable=False),
-        pa.field("kind", pa.string(), nullable=False),
-        *(pa.field(str(field), pa.string()) for field in Field),
-        pa.field("typed", pa.list_(pa.string())),
-        pa.field("cells", pa.list_(pa.string())),
-    ]
-)

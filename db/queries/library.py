@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import numpy as np
-from numpy.typing import NDArray
 from psycopg.types.json import Jsonb
 from sqlalchemy import Row, text
 from sqlmodel import Session
@@ -16,6 +14,10 @@ from sqlmodel import Session
 from core.records import Basis, Dimension, EmissionFactor, GasPart
 from core.upstream import LINKED_KINDS
 from db.queries.copying import copy_to_temporary
+
+if TYPE_CHECKING:  # the API, which loads no vectors, starts without it
+    import numpy as np
+    from numpy.typing import NDArray
 
 COLUMNS = (
     ("id", "uuid"),
@@ -237,4 +239,4 @@ def vector_text(vector: NDArray[np.float32] | None) -> str | None:
     if vector is None:
         return None
     # six digits after the point: coordinates of unit vectors, kept to half precision anyway
-    return str(np.round(vector.astype(np.float64), 6).tolist())
+    return str(vector.astype("float64").round(6).tolist())

@@ -1,8 +1,8 @@
 """HTTP to hosts that tenants name: the address that was judged is the one that is connected to.
 
-httpx would resolve a name by itself, later and perhaps differently (DNS rebinding). So the name is
-resolved here, every answer is judged, and the connection is made to the number; the name stays in
-the Host header and in TLS, where the certificate must match it.
+The client would resolve a name by itself, later and perhaps differently (DNS rebinding). So the
+name is resolved here, every answer is judged, and the connection is made to the number; the name
+stays in the Host header and in TLS, where the certificate must match it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import ssl
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx
+import httpx2
 
 from core.egress import EgressPolicy
 
@@ -27,7 +27,7 @@ MAX_ADDRESSES = 4
 _resolving = ThreadPoolExecutor(max_workers=16, thread_name_prefix="egress-dns")
 
 
-class Refused(httpx.TransportError):
+class Refused(httpx2.TransportError):
     """The address may not be called; nothing was sent."""
 
 
@@ -37,7 +37,7 @@ def resolve(host: str, port: int) -> Sequence[str]:
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-class PinnedTransport(httpx.AsyncHTTPTransport):
+class PinnedTransport(httpx2.AsyncHTTPTransport):
     """Connects to judged addresses only. No connection outlives its request: one made to an
     address for one name must not serve another name at that address."""
 
@@ -52,12 +52,12 @@ class PinnedTransport(httpx.AsyncHTTPTransport):
             verify=verify,
             trust_env=False,
             retries=0,
-            limits=httpx.Limits(max_keepalive_connections=0),
+            limits=httpx2.Limits(max_keepalive_connections=0),
         )
         self._policy = policy
         self._resolver = resolver
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request to the first judged address that takes a connection."""
         url = request.url
         port = url.port or (443 if url.scheme == "https" else 80)
@@ -65,28 +65,28 @@ class PinnedTransport(httpx.AsyncHTTPTransport):
             raise Refused("this scheme, port or user name may not be used", request=request)
         host = url.raw_host.decode("ascii").strip("[]")
         addresses = await self.judged(host, port, request)
-        failure: httpx.TransportError | None = None
+        failure: httpx2.TransportError | None = None
         for address in addresses[:MAX_ADDRESSES]:
             request.url = url.copy_with(host=address)
             request.extensions = {**request.extensions, "sni_hostname": host}
             try:
                 return await super().handle_async_request(request)
-            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
                 failure = error  # nothing was sent: another address may be tried
             finally:
                 request.url = url
         assert failure is not None
         raise failure
 
-    async def judged(self, host: str, port: int, request: httpx.Request) -> Sequence[str]:
+    async def judged(self, host: str, port: int, request: httpx2.Request) -> Sequence[str]:
         """Return the addresses of a host. One that may not be called condemns them all."""
         loop = asyncio.get_running_loop()
         try:
             found = await loop.run_in_executor(_resolving, self._resolver, host, port)
         except (OSError, UnicodeError) as error:
-            raise httpx.ConnectError("the name cannot be resolved", request=request) from error
+            raise httpx2.ConnectError("the name cannot be resolved", request=request) from error
         if not found:
-            raise httpx.ConnectError("the name has no address", request=request)
+            raise httpx2.ConnectError("the name has no address", request=request)
         if not all(self._policy.allows(address) for address in found):
             raise Refused("the address may not be called", request=request)
         return found
@@ -98,12 +98,12 @@ def make_client(
     timeout_s: float,
     resolver: Resolver = resolve,
     verify: ssl.SSLContext | bool = True,
-) -> httpx.AsyncClient:
+) -> httpx2.AsyncClient:
     """Return a client for hosts that tenants name: no redirects, no proxies, no cookies kept.
 
     `timeout_s` is of each step; callers put `asyncio.timeout` around the whole.
     """
-    return httpx.AsyncClient(
+    return httpx2.AsyncClient(
         transport=PinnedTransport(policy, resolver=resolver, verify=verify),
         timeout=timeout_s,
         follow_redirects=False,

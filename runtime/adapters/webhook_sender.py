@@ -10,7 +10,7 @@ import ssl
 import time
 from email.utils import parsedate_to_datetime
 
-import httpx
+import httpx2
 from standardwebhooks import Webhook
 
 from core.egress import EgressPolicy
@@ -40,7 +40,7 @@ class HttpWebhookSender:
         self.policy = policy
         self.timeout_s = timeout_s
         self.resolver = resolver
-        self.verify = verify or httpx.create_ssl_context(trust_env=False)
+        self.verify = verify or httpx2.create_ssl_context(trust_env=False)
 
     async def send(self, message: Outgoing) -> Answer:
         """Sign and send a message, once."""
@@ -49,7 +49,7 @@ class HttpWebhookSender:
         retry_after: float | None = None
         try:
             async with (
-                # httpx's timeouts are of each read: a byte every ten seconds would hold us for ever
+                # The client's timeouts are of each read: a byte every ten seconds would hold us
                 asyncio.timeout(self.timeout_s),
                 make_client(
                     self.policy,
@@ -65,7 +65,7 @@ class HttpWebhookSender:
                 if status in WAITING:
                     retry_after = retry_after_s(response.headers.get("retry-after", ""))
                 await drain(response)
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TimeoutError) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, TimeoutError) as error:
             # With a status the endpoint has decided; how its body went on does not matter.
             log.info("webhook %s: %s", message.event_id, type(error).__name__)
         return Answer(status, round(1000 * (time.monotonic() - began)), retry_after)
@@ -88,7 +88,7 @@ def headers(message: Outgoing) -> dict[str, str]:
     }
 
 
-async def drain(response: httpx.Response) -> None:
+async def drain(response: httpx2.Response) -> None:
     """Read a polite amount of the body, and forget it."""
     size = 0
     async for chunk in response.aiter_raw():

@@ -16,7 +16,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.asking import AskModel
 from activities.objects import write_table
 from core.contracts import FileRef
-from core.distinct import DISTINCT_SCHEMA
+from core.distinct_table import DISTINCT_SCHEMA
 from core.factors.library import load_release
 from core.keys import activities_key
 from core.records import ActivityQuery, Decision, EmissionFactor, Thresholds

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ from runtime.supervisor import free_port
 
 EMAIL, PASSWORD = "ada@alpha.example", "a pass phrase of several words"
 UPLOADS = 20
+ROOT = Path(__file__).resolve().parents[2]
 WAIT_S = 60
 
 
@@ -175,3 +177,13 @@ def test_a_second_sigterm_skips_the_drain(served: Api) -> None:
     time.sleep(0.2)
     os.kill(served.process.pid, signal.SIGTERM)
     assert served.process.wait(WAIT_S) == 0, served.told()
+
+
+def test_the_api_starts_without_what_only_workers_need() -> None:
+    """Tens of megabytes in every process that serves, for tables and vectors it never touches."""
+    heavy = ("pyarrow", "numpy", "onnxruntime", "openai", "weasyprint", "activities")
+    script = f"import sys, api.app, runtime.cli; print([n for n in {heavy} if n in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.strip() == "[]"

@@ -19,7 +19,8 @@ from core.dates import DateOrder
 from core.errors import FileRejected
 from core.numbers import Convention
 from core.parsing.parse import parse_file
-from core.parsing.report import RAW_SCHEMA, ParseOptions, ParseReport, RowKind
+from core.parsing.raw_schema import RAW_SCHEMA
+from core.parsing.report import ParseOptions, ParseReport, RowKind
 from core.records import Field
 
 HEAD = "Activity,Quantity,Unit\n"
