@@ -31,7 +31,7 @@ ADA: dict[str, Any] = {
     "family_name": "Byron",
 }
 NEW = ADA | {"sub": "new-1", "email": "new@alpha.example", "given_name": "Nell"}
-TIMEOUT_S = 2.0
+TIMEOUT_S = 5.0  # a busy machine needs two for what is meant to be answered at once
 
 
 @pytest.fixture(scope="module")
@@ -640,7 +640,7 @@ def forget(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("behaviour", "status", "code"),
     [
-        ({"slow_s": TIMEOUT_S + 2}, 503, "unavailable"),
+        ({"slow_s": TIMEOUT_S + 1}, 503, "unavailable"),
         ({"breaks": 500}, 503, "unavailable"),
         ({"breaks": 429}, 503, "unavailable"),
         ({"breaks": 404}, 502, "sso_provider_unusable"),
