@@ -76,6 +76,9 @@ CATALOG: Mapping[str, Kind] = {
         404, "The token is unknown, used, replaced, withdrawn, expired or for somebody else."
     ),
     "method_not_allowed": Kind(405, "This address does not take that method; see Allow."),
+    "not_acceptable": Kind(
+        406, "No media type of Accept is answered here; OpenAPI lists those that are."
+    ),
     "request_timeout": Kind(408, "The request body stopped arriving, or took too long."),
     "conflict": Kind(409, "The request contradicts the present state."),
     "duplicate_file": Kind(
@@ -83,6 +86,8 @@ CATALOG: Mapping[str, Kind] = {
     ),
     "file_not_running": Kind(409, "The file has ended; there is nothing to cancel."),
     "file_not_failed": Kind(409, "Only a failed or cancelled file can be retried."),
+    "file_not_ended": Kind(409, "The file is being processed; ask again when it has ended."),
+    "file_not_read": Kind(409, "No row of the file could be read; its error_code says why."),
     "report_not_running": Kind(409, "The report has ended; there is nothing to cancel."),
     "report_not_failed": Kind(409, "Only a failed or cancelled report can be retried."),
     "file_quarantined": Kind(

@@ -7,16 +7,17 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 
-from api import idempotency, status, uploads
+from api import annotated, idempotency, status, uploads
 from api.deps import Member, PagingDep, ReaderDep, ServicesDep, TenantDep, UploaderDep, bearer
 from api.errors import ApiError
 from api.etags import etag
+from api.media_types import choose
 from api.openapi import documented
 from api.pagination import Binding, choose_sort, next_cursor
 from api.present import file_detail, file_item, issue_item
@@ -267,7 +268,23 @@ def issue_filter(
     return queries.IssueFilter(severity.value if severity else None, code)
 
 
-@router.get("/{file_id}/issues", **documented("cursor_invalid", operation=READ))
+def issue_media(
+    request: Request, accept: Annotated[str | None, Header(include_in_schema=False)] = None
+) -> str:
+    """Return the media type that is wanted. Raises 406; 422 for a filter of a download."""
+    media = choose(accept, annotated.OFFERED)
+    if media != annotated.JSON:
+        annotated.refuse_filters(request)
+    return media
+
+
+_issues = documented(
+    "cursor_invalid", "not_acceptable", "file_not_ended", "file_not_read", operation=READ
+)
+_issues["responses"][200] = annotated.RESPONSE
+
+
+@router.get("/{file_id}/issues", response_model=RowIssueList, **_issues)
 def list_file_issues(
     file: FileDep,
     services: ServicesDep,
@@ -276,8 +293,17 @@ def list_file_issues(
     paging: PagingDep,
     request: Request,
     response: Response,
-) -> RowIssueList:
-    """List what is wrong with the rows of an upload, in the order of the rows."""
+    media: Annotated[str, Depends(issue_media)],
+) -> RowIssueList | Response:
+    """List what is wrong with the rows, in their order; or download the upload, annotated.
+
+    As `text/csv` or XLSX every row of the upload comes as it was written, with its outcome, the
+    reason, the figure and its factor.
+    """
+    if media != annotated.JSON:
+        session.close()  # no download waits for a second connection while it holds one
+        return annotated.download(services, file, media)
+    response.headers["Vary"] = "Accept"
     binding = Binding("issues", file.organization_id, (file.id, wanted))
     asked = paging.request(services.cursors, queries.ISSUE_ORDER, binding)
     scope = (session, file.organization_id, file.id, wanted)

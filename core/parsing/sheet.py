@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 
 from core.errors import FileRejected
+from core.parsing import limits
 from core.parsing.evidence import Evidence
 from core.parsing.filling import Filling
 from core.parsing.parts import PartWriter
@@ -24,7 +25,7 @@ from core.parsing.tables import (
 from core.parsing.wide import Wide
 
 _SAMPLE_ROWS = 1_000  # below the header, to judge columns by
-_OUTSIDE_COLUMNS, _OUTSIDE_CHARACTERS = 50, 200
+_OUTSIDE_CHARACTERS = 200
 
 
 def no_header() -> FileRejected:
@@ -227,6 +228,6 @@ class _Queue:
 
 
 def _outside(row: Row, *, heading: bool = False) -> OutsideRow:
-    cells = row.cells[:_OUTSIDE_COLUMNS]
+    cells = row.cells[: limits.RECORD_COLUMNS]
     texts = tuple(cell[:_OUTSIDE_CHARACTERS].replace("\x00", "\ufffd") for cell in cells)
     return OutsideRow(number=row.number, cells=texts, heading=heading)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
+import io
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 
 from core.calculation import verify
@@ -14,6 +18,7 @@ from tests.e2e.conftest import Deployment
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
 
 DATA = Path(__file__).parents[1] / "data"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 def expected_rows() -> list[dict[str, str]]:
@@ -35,6 +40,12 @@ async def demo(deployment: Deployment) -> dict[str, Any]:
         "issues": await deployment.all(
             f"/v1/files/{file_id}/issues", "issues", severity="rejected"
         ),
+        "annotated": {
+            media: (
+                await deployment.api.get(f"/v1/files/{file_id}/issues", headers={"Accept": media})
+            ).content
+            for media in ("text/csv", XLSX)
+        },
     }
 
 
@@ -98,6 +109,47 @@ async def test_every_figure_can_be_recomputed_to_the_same_digits(demo: dict[str,
     for figure in demo["emissions"]:
         assert verify(figure["calculation"]).same, figure["activity_name"]
         assert figure["calculation"]["emission_kg"] == figure["emission_kg_co2e"]
+
+
+async def test_the_annotated_download_is_the_workbook_with_its_outcomes(
+    demo: dict[str, Any],
+) -> None:
+    text = demo["annotated"]["text/csv"].decode("utf-8-sig")
+    lines = list(csv.DictReader(io.StringIO(text, newline="")))
+    below = [line for line in lines if line["outcome"] != "skipped"]
+    # rows in = rows out, each with the outcome that was worked out by hand
+    wanted = {(row["sheet"], int(row["row"])): row["outcome"] for row in expected_rows()}
+    found = {(line["sheet"], int(line["row"])): line["outcome"] for line in below}
+    assert len(below) == len(found) == demo["file"]["rows"]["total"]
+    assert found == {at: o.replace("review", "in_review") for at, o in wanted.items()}
+    outcomes = Counter(line["outcome"] for line in below)
+    assert demo["file"]["rows"] == {"total": len(below), **outcomes}
+    kg = sum(float(line["kg_co2e"] or 0) for line in lines)
+    assert kg == pytest.approx(demo["summary"]["total_kg_co2e"], rel=1e-12)
+    biogenic = sum(float(line["biogenic_kg_co2"] or 0) for line in lines)
+    assert biogenic == pytest.approx(demo["summary"]["biogenic_kg_co2"], rel=1e-12)
+    factors = {(e["sheet"], e["row"]): e["factor"]["source_id"] for e in demo["emissions"]}
+    assert factors == {
+        (line["sheet"], int(line["row"])): line["factor_source_id"]
+        for line in lines if line["outcome"] == "calculated"
+    }  # fmt: skip
+    reasons = {line["code"] for line in below if line["outcome"] == "in_review"}
+    assert reasons == {"region_unavailable", "unit_mismatch", "no_candidate"}
+
+
+async def test_the_annotated_workbook_holds_the_cells_of_the_upload(demo: dict[str, Any]) -> None:
+    upload = openpyxl.load_workbook(DATA / "demo.xlsx", data_only=True)
+    annotated = openpyxl.load_workbook(io.BytesIO(demo["annotated"][XLSX]))
+    for sheet in annotated:
+        header, *lines = sheet.iter_rows(values_only=True)
+        first = header.index("factor_source_id") + 1
+        for line in lines:
+            written = [cell.value for cell in upload[sheet.title][line[1]]]
+            for mine, theirs in zip(line[first:], written, strict=False):
+                if isinstance(theirs, str) and theirs.strip():
+                    assert str(mine).strip() == theirs.strip()
+                elif isinstance(mine, int | float) and not isinstance(theirs, dt.datetime):
+                    assert mine == theirs
 
 
 async def test_the_history_names_every_stage(demo: dict[str, Any]) -> None:

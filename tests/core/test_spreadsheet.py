@@ -1,0 +1,90 @@
+"""Workbooks written as a stream, read again by libraries that are not ours."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator, Sequence
+
+import openpyxl
+import pytest
+import python_calamine
+from openpyxl.utils.escape import unescape
+
+from core import spreadsheet
+from core.spreadsheet import Cell, workbook_chunks
+
+
+def read(data: bytes) -> dict[str, list[tuple[object, ...]]]:
+    book = openpyxl.load_workbook(io.BytesIO(data))
+    return {sheet.title: list(sheet.iter_rows(values_only=True)) for sheet in book}
+
+
+def test_two_libraries_read_what_was_written() -> None:
+    rows: list[list[Cell]] = [["Diesel", 1250.5, None, -3], ["", 7, "ä & <b> \"q\" 'x'\n日本", "x"]]
+    data = b"".join(workbook_chunks([("Fuels", ["a", "b", "c", "d"], iter(rows))]))
+    assert read(data) == {
+        "Fuels": [
+            ("a", "b", "c", "d"),
+            ("Diesel", 1250.5, None, -3),
+            (None, 7, "ä & <b> \"q\" 'x'\n日本", "x"),
+        ]
+    }
+    book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
+    assert book.get_sheet_by_index(0).to_python()[1] == ["Diesel", 1250.5, "", -3.0]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "=cmd|' /C calc'!A0"])
+def test_a_text_that_looks_like_a_formula_is_a_text(text: str) -> None:
+    data = b"".join(workbook_chunks([("s", ["h"], iter([[text]]))]))
+    cell = openpyxl.load_workbook(io.BytesIO(data))["s"]["A2"]
+    assert (cell.value, cell.data_type) in ((text, "s"), (text, "inlineStr"))
+    assert b"<f>" not in zipfile.ZipFile(io.BytesIO(data)).read("xl/worksheets/sheet1.xml")
+
+
+def test_what_xml_cannot_hold_comes_back_or_is_replaced() -> None:
+    texts = ["a\x00b", "a\rb", "_x0041_", "\x1f", "\ud800", "\ufffe"]
+    data = b"".join(workbook_chunks([("s", ["h"], iter([[t] for t in texts]))]))
+    # openpyxl leaves the signs of ST_Xstring as they stand, where Excel reads them
+    found = [unescape(str(row[0])) for row in read(data)["s"]][1:]
+    assert found[:4] == ["a\x00b", "a\rb", "_x0041_", "\x1f"]
+    assert found[4:] == ["\ufffd", "\ufffe"]
+    assert "_x005F_x0041_" in [row[0] for row in read(data)["s"]]
+
+
+def test_a_cell_is_cut_to_what_a_cell_can_hold() -> None:
+    data = b"".join(workbook_chunks([("s", ["h"], iter([["x" * 40_000]]))]))
+    assert read(data)["s"][1] == ("x" * 32_767,)
+
+
+def test_sheets_have_names_that_programs_take() -> None:
+    wanted = ["a/b", "A_B", "x" * 40, "x" * 41, "", 'R&D <1> "q"']
+    data = b"".join(workbook_chunks([(name, ["h"], iter([["v"]])) for name in wanted]))
+    assert list(read(data)) == [
+        "a_b", "A_B (2)", "x" * 31, "x" * 27 + " (2)", "Sheet", "R&D <1> \"q\"",
+    ]  # fmt: skip
+
+
+def test_rows_beyond_a_sheet_go_on_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spreadsheet, "SHEET_ROWS", 3)
+    data = b"".join(workbook_chunks([("s", ["h"], iter([[n] for n in range(5)]))]))
+    assert {name: [row[0] for row in rows] for name, rows in read(data).items()} == {
+        "s": ["h", 0, 1], "s (2)": ["h", 2, 3], "s (3)": ["h", 4],
+    }  # fmt: skip
+
+
+def test_bytes_come_while_rows_are_still_made() -> None:
+    made = 0
+
+    def rows() -> Iterator[Sequence[Cell]]:
+        nonlocal made
+        for made in range(1, 50_001):
+            yield [f"a text that differs {made * 7919}", made]
+
+    chunks = workbook_chunks([("s", ["h", "n"], rows())])
+    next(chunks)
+    next(chunks)
+    assert made < 10_000
+    largest = max(len(chunk) for chunk in chunks)
+    assert made == 50_000
+    assert largest < 200_000
