@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -21,7 +22,9 @@ from core.contracts_lifecycle import (
     PurgeResult,
 )
 from core.ports import Storage
-from db.queries import audit, purge
+from db.queries import audit, leftovers, purge
+
+log = logging.getLogger("tonnage.retention")
 
 RETENTION = audit.Actor(user_id=None, kind="retention")
 BATCH_ROWS = 5_000
@@ -88,6 +91,22 @@ class PurgeExpired:
             attempt=activity.info().attempt,
         )
 
+    @activity.defn(name="purge_logins")
+    def purge_logins(self, _: Payload) -> PurgeResult:
+        """Remove sessions, one-time tokens and counters of guesses that are over. They belong to
+        no organization, so the log tells of them and no audit trail."""
+        run = Run(self.engine, self.batch_rows, Counter(last_counts()))
+        with beating(details=lambda: [dict(run.gone)]):
+            for table in leftovers.OF_LOGIN:
+                run.drain(table, partial(self.ended_logins, table))
+        if run.gone:
+            log.info("purged login state: %s", dict(run.gone))
+        return PurgeResult(rows=run.gone.total(), attempt=activity.info().attempt)
+
+    def ended_logins(self, table: str, session: Session) -> int:
+        """Remove a batch of login state."""
+        return leftovers.purge_logins(session, table, self.purge_after_days, self.batch_rows)
+
     @activity.defn(name="delete_doomed_objects")
     def delete_doomed_objects(self, _: Payload) -> PurgeResult:
         """Let the store go of objects whose rows are gone. A store that is away is an error:
@@ -139,6 +158,8 @@ class Run:
             self.drain(table, partial(self.deleted, terms, table))
         self.drain("reports", lambda s: purge.purge_reports(s, terms, self.batch_rows))
         self.drain("model_answers", lambda s: purge.purge_model_answers(s, terms, self.batch_rows))
+        for table in leftovers.OF_ORGANIZATION:
+            self.drain(table, partial(self.ended, terms, table))
 
     def hide_expired(self, terms: purge.Terms) -> None:
         """Take files that are too old out of every list at once; they are due from then on."""
@@ -193,6 +214,10 @@ class Run:
     def deleted(self, terms: purge.Terms, table: str, session: Session) -> int:
         """Remove a batch of what was deleted by itself."""
         return purge.purge_deleted(session, terms, table, self.batch_rows)
+
+    def ended(self, terms: purge.Terms, table: str, session: Session) -> int:
+        """Remove a batch of what is left of something that has ended."""
+        return leftovers.purge_ended(session, terms, table, self.batch_rows)
 
     def of_file(self, terms: purge.Terms, file_id: UUID, table: str, session: Session) -> int:
         """Remove a batch of a file's rows."""

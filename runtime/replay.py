@@ -9,10 +9,12 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
 from workflows.apply_review import ApplyReview
+from workflows.deliver_webhook import DeliverWebhook
 from workflows.generate_report import GenerateReport
 from workflows.process_file import ProcessFile
 from workflows.purge_expired import PurgeExpired
 from workflows.recalculate import CommitRecalculation, PreviewRecalculation
+from workflows.sweep_deliveries import SweepDeliveries
 from workflows.sweep_uploads import SweepUploads
 
 WORKFLOWS = (
@@ -23,6 +25,8 @@ WORKFLOWS = (
     GenerateReport,
     PreviewRecalculation,
     CommitRecalculation,
+    DeliverWebhook,
+    SweepDeliveries,
 )
 
 

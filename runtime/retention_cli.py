@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from db.queries import purge
+from db.queries import leftovers, purge
 from runtime.settings import DatabaseRole, Settings
 
 PAGE = 200
@@ -45,13 +45,21 @@ def run_retention(options: argparse.Namespace) -> int:
 def print_forecast(engine: Engine, purge_after_days: int) -> None:
     """Print one line an organization that has something to lose. Changes nothing."""
     after: UUID | None = None
+    with Session(engine) as session:
+        logins = leftovers.forecast_logins(session, purge_after_days)
+    if any(logins.values()):
+        print("logins: " + ", ".join(f"{name} {count}" for name, count in logins.items() if count))
     found = 0
     while True:
         with Session(engine) as session:
             page = purge.organizations_after(session, after, PAGE)
             for organization_id in page:
                 terms = purge.terms_of(session, organization_id, purge_after_days)
-                counts = purge.forecast(session, terms) if terms else {}
+                counts = (
+                    purge.forecast(session, terms) | leftovers.forecast(session, terms)
+                    if terms
+                    else {}
+                )
                 going = {name: count for name, count in counts.items() if count}
                 if terms and going:
                     found += 1

@@ -164,6 +164,7 @@ def _pipeline_activities(
         SettleFiles(platform, storage, pipeline).settle_files,
         purge.list_organizations,
         purge.purge_organization,
+        purge.purge_logins,
         purge.delete_doomed_objects,
         SweepObjects(platform, storage).sweep_objects,
         preview.plan_recalculation,

@@ -125,6 +125,7 @@ LIST_ORGANIZATIONS = _pipeline("list_organizations")
 DELETE_DOOMED_OBJECTS = _pipeline("delete_doomed_objects")
 # A million rows take minutes, and the store of an organization as long as it is large.
 PURGE_ORGANIZATION = _nightly("purge_organization")
+PURGE_LOGINS = _nightly("purge_logins")
 SWEEP_OBJECTS = _nightly("sweep_objects")
 RECORD_PROGRESS = ActivityKind(
     name="record_progress",
@@ -226,6 +227,7 @@ ALL_ACTIVITIES: Sequence[ActivityKind] = (
     SETTLE_FILES,
     LIST_ORGANIZATIONS,
     PURGE_ORGANIZATION,
+    PURGE_LOGINS,
     DELETE_DOOMED_OBJECTS,
     SWEEP_OBJECTS,
     APPLY_REVIEW,

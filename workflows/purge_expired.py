@@ -25,6 +25,8 @@ class PurgeExpired:
     async def run(self, request: PurgeInput) -> PurgeResult:
         """Purge a page of organizations, then go on as a new run with the next page."""
         self.done = request.done
+        if request.after is None and workflow.patched("purge-logins"):
+            await self.step(options.PURGE_LOGINS, Payload(), "purge logins")
         page = await options.call(
             options.LIST_ORGANIZATIONS, request, OrganizationPage, "next organizations"
         )

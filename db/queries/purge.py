@@ -149,7 +149,7 @@ def purge_rows_of_file(
             " WHERE r.organization_id = :organization_id AND r.file_id = :file_id)"
         )
     values = {"organization_id": organization_id, "file_id": file_id, "limit": limit}
-    return _delete(session, table, condition, values)
+    return delete_batch(session, table, condition, values)
 
 
 def purge_file(session: Session, organization_id: UUID, file_id: UUID) -> bool:
@@ -212,7 +212,7 @@ def purge_rows_of_recalculation(
 ) -> int:
     """Remove up to `limit` rows of a recalculation from its rows or its decisions."""
     assert table in ("recalculation_rows", "recalculation_decisions")
-    return _delete(
+    return delete_batch(
         session, table, "recalculation_id = :id",
         {"organization_id": organization_id, "id": recalculation_id, "limit": limit},
     )  # fmt: skip
@@ -220,7 +220,7 @@ def purge_rows_of_recalculation(
 
 def purge_recalculation(session: Session, organization_id: UUID, recalculation_id: UUID) -> int:
     """Remove a recalculation whose rows are gone."""
-    return _delete(
+    return delete_batch(
         session, "recalculations", "id = :id",
         {"organization_id": organization_id, "id": recalculation_id, "limit": 1},
     )  # fmt: skip
@@ -229,19 +229,19 @@ def purge_recalculation(session: Session, organization_id: UUID, recalculation_i
 def purge_deleted(session: Session, terms: Terms, table: str, limit: int) -> int:
     """Remove up to `limit` figures or reviews that were deleted by themselves long ago."""
     assert table in ("emissions", "reviews")
-    return _delete(session, table, GONE, {**terms.values(), "limit": limit})
+    return delete_batch(session, table, GONE, {**terms.values(), "limit": limit})
 
 
 def purge_model_answers(session: Session, terms: Terms, limit: int) -> int:
     """Remove old answers of language models that no decision rests on, then calls without any."""
     aged = "created_at < now() - make_interval(days => :keep_days)"
     values = {**terms.values(), "limit": limit}
-    answers = _delete(
+    answers = delete_batch(
         session, "model_answers",
         f"{aged} AND NOT EXISTS (SELECT FROM decisions d WHERE d.organization_id ="
         " :organization_id AND d.question_hash = t.question_hash)", values,
     )  # fmt: skip
-    calls = _delete(
+    calls = delete_batch(
         session, "model_calls",
         f"{aged} AND NOT EXISTS (SELECT FROM model_answers a WHERE a.organization_id ="
         " :organization_id AND a.call_id = t.id)", values,
@@ -256,8 +256,8 @@ KEYS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def _delete(session: Session, table: str, condition: str, values: Mapping[str, Any]) -> int:
-    """Delete up to :limit rows that meet a condition of ours and that nobody holds."""
+def delete_batch(session: Session, table: str, condition: str, values: Mapping[str, Any]) -> int:
+    """Delete up to :limit rows `t` that meet a condition of ours and that nobody holds."""
     keys = KEYS.get(table, ("id",))
     same = " AND ".join(f"t.{key} = chosen.{key}" for key in keys)
     found = session.execute(

@@ -19,7 +19,10 @@ from workflows.purge_expired import PurgeExpired
 
 
 async def main() -> None:
-    """Record one page of organizations, whose last activity is tried twice."""
+    """Record one page of organizations, of which one activity is tried twice.
+
+    `purge_expired.retried` is older: it did not look after logins.
+    """
     async with temporal_server() as environment:
         fake = FakePurge(fail_once=True)
         async with Worker(
@@ -36,7 +39,7 @@ async def main() -> None:
             await handle.result()
             history = json.loads((await first.fetch_history()).to_json())
     text = json.dumps(without_identity(history), indent=1, sort_keys=True) + "\n"
-    (HERE / "purge_expired.retried.json").write_text(text)
+    (HERE / "purge_expired.with_logins.json").write_text(text)
     await asyncio.sleep(0.3)
 
 

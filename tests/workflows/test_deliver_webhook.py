@@ -40,6 +40,7 @@ class FakeEndpoint:
     failures: int = 0
     retry_after_s: float | None = None
     misconfigured: bool = False
+    gone: bool = False
     at: list[dt.datetime] = field(default_factory=list)
     given_up: int = 0
     swept: int = 0
@@ -50,6 +51,8 @@ class FakeEndpoint:
             raise ApplicationError("no key opens it", type="Misconfigured")
         self.at.append(activity.info().started_time)
         tried = len(self.at)
+        if self.gone:
+            return DeliveryResult(status="failed", attempts=tried)
         if tried > self.failures:
             return DeliveryResult(status="delivered", attempts=tried)
         delay_s = delay_after(tried, 0.5, self.retry_after_s)
@@ -124,6 +127,12 @@ async def test_an_endpoint_that_asks_for_an_hour_is_left_alone_for_an_hour(skipp
     fake = FakeEndpoint(failures=2, retry_after_s=3600)
     assert (await run(skipping, fake, reference())).status == "delivered"
     assert all(3600 <= pause < 3605 for pause in fake.pauses())
+
+
+async def test_an_endpoint_that_is_gone_is_not_tried_again(skipping) -> None:
+    fake = FakeEndpoint(gone=True)
+    result = await run(skipping, fake, reference())
+    assert (result.status, result.attempts, fake.given_up) == ("failed", 1, 0)
 
 
 async def test_what_cannot_even_be_tried_is_given_up(skipping) -> None:

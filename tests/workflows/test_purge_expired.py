@@ -46,6 +46,11 @@ class FakePurge:
             self.calls.append(("purge", ref.organization_id))
             return PurgeResult(organizations=1, files=1, emissions=8, rows=10)
 
+        @activity.defn(name="purge_logins")
+        async def purge_logins(_: Payload) -> PurgeResult:
+            self.calls.append(("logins", None))
+            return PurgeResult(rows=5)
+
         @activity.defn(name="delete_doomed_objects")
         async def delete_doomed_objects(_: Payload) -> PurgeResult:
             self.calls.append(("objects", None))
@@ -56,7 +61,10 @@ class FakePurge:
             self.calls.append(("compare", ref.organization_id))
             return PurgeResult(orphans=1)
 
-        return [list_organizations, purge_organization, delete_doomed_objects, sweep_objects]
+        return [
+            list_organizations, purge_organization, purge_logins, delete_doomed_objects,
+            sweep_objects,
+        ]  # fmt: skip
 
 
 async def purged(temporal: WorkflowEnvironment, fake: FakePurge) -> PurgeResult:
@@ -70,25 +78,26 @@ async def purged(temporal: WorkflowEnvironment, fake: FakePurge) -> PurgeResult:
         )  # fmt: skip
 
 
-async def test_every_organization_is_purged_before_objects_go_and_compared_after(
+async def test_logins_go_once_and_every_organization_is_purged_before_objects_go_and_compared_after(
     temporal: WorkflowEnvironment,
 ) -> None:
     fake = FakePurge()
     result = await purged(temporal, fake)
     a, b, c = fake.ids
     assert fake.calls == [
+        ("logins", None),
         ("purge", a), ("purge", b), ("objects", None), ("compare", a), ("compare", b),
         ("purge", c), ("objects", None), ("compare", c),
         ("objects", None),
     ]  # fmt: skip
     assert result == PurgeResult(
-        organizations=3, files=3, emissions=24, rows=30, objects=6, orphans=3
+        organizations=3, files=3, emissions=24, rows=35, objects=6, orphans=3
     )
 
 
 async def test_a_dependency_that_was_away_is_tried_again(temporal: WorkflowEnvironment) -> None:
     result = await purged(temporal, FakePurge(fail_once=True))
-    assert result.rows == 30
+    assert result.rows == 35
 
 
 async def test_what_cannot_be_purged_fails_visibly(temporal: WorkflowEnvironment) -> None:

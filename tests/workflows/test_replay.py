@@ -44,8 +44,16 @@ def test_every_way_a_recalculation_can_end_is_recorded() -> None:
     assert {f"preview_recalculation.{way}" for way in (*ways, "stopped")} <= names
 
 
-def test_a_purge_is_recorded() -> None:
-    assert "purge_expired.retried" in {path.stem for path in HISTORIES}
+def test_a_purge_is_recorded_as_it_was_and_as_it_is() -> None:
+    names = {path.stem for path in HISTORIES}
+    assert {"purge_expired.retried", "purge_expired.with_logins"} <= names
+
+
+def test_every_way_a_delivery_can_end_is_recorded_and_what_sweeps() -> None:
+    names = {path.stem for path in HISTORIES}
+    ways = ("delivered", "retried", "failed", "given_up", "cancelled")
+    assert {f"deliver_webhook.{way}" for way in ways} <= names
+    assert {"sweep_deliveries.completed", "sweep_uploads.completed"} <= names
 
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda p: p.stem)
