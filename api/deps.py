@@ -82,7 +82,7 @@ def caller(
     if credentials is None:
         raise ApiError("unauthenticated")
     who = authenticate(services, credentials.credentials)
-    limits.charge(request, services.limiter, "user", who.user_id)
+    limits.charge(request, services.limiter, "user", who.caller_id)
     parameters.check(request)
     return who
 
@@ -147,7 +147,7 @@ def admit(request: Request, who: Member, operation: Operation) -> None:
         raise ApiError("permission_denied")
     if policy := limits.POLICY_OF.get(operation):
         limits.charge(request, services_of(request).limiter, policy, who.organization_id)
-    idempotency.begin(request, who.organization_id, who.principal.user_id)
+    idempotency.begin(request, who.organization_id, who.principal.caller_id)
 
 
 def requires(operation: Operation) -> Callable[..., Any]:

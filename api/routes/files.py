@@ -101,7 +101,7 @@ async def upload_form(request: Request, who: UploaderDep) -> AsyncIterator[FormD
     if declared != "multipart/form-data":
         raise ApiError("unsupported_media_type")
     async with request.form(**FORM_LIMITS) as form:
-        caller = (who.organization_id, who.principal.user_id)
+        caller = (who.organization_id, who.principal.caller_id)
         await run_in_threadpool(idempotency.begin_form, request, *caller, form)
         yield form
 

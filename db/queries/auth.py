@@ -63,6 +63,11 @@ class Principal:
     only_organization_id: UUID | None = None  # whose provider vouched; None: no such limit
     key_id: UUID | None = None
 
+    @property
+    def caller_id(self) -> UUID:
+        """Whose limits and Idempotency-Keys count: a machine has its own, not its creator's."""
+        return self.key_id or self.user_id
+
 
 @dataclass(frozen=True, slots=True)
 class Account:

@@ -107,6 +107,29 @@ def test_keys_of_other_organizations_and_people_never_meet(client, world, alpha,
     assert len(ids) == 3
 
 
+def test_a_key_of_an_api_key_is_not_its_creators(client, alpha, admin_engine) -> None:
+    made = [
+        client.post(
+            f"/v1/organizations/{alpha.id}/api-keys", headers=alpha.headers,
+            json={"name": "Import", "role": "user"},
+        ).json()["secret"]
+        for _ in range(2)
+    ]  # fmt: skip
+    machines = [{"Authorization": f"Bearer {secret}"} for secret in made]
+    callers = [*machines, alpha.headers]
+    ids = [post(client, who, "same").json()["report_id"] for who in callers]
+    assert len(set(ids)) == 3
+    assert [post(client, who, "same").json()["report_id"] for who in callers] == ids
+    files = [
+        post(client, who, "up", "/v1/files", files={"file": ("a.csv", b"a,b\n%d,2\n" % number)})
+        for number, who in enumerate(callers)
+    ]
+    assert [answer.status_code for answer in files] == [202, 202, 202]
+    with admin_engine.connect() as connection:
+        owners = connection.scalars(text("SELECT DISTINCT user_id FROM files")).all()
+    assert len(owners) == 1  # what a key uploads is its creator's
+
+
 def test_a_replay_needs_the_right_of_the_moment(client, world, alpha, admin_engine) -> None:
     assert post(client, alpha, "k").status_code == 202
     with admin_engine.begin() as connection:

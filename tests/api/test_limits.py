@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import Engine, text
 
 from api.app import create_app
 from api.limits import WINDOW_S, Limited, Limiter
@@ -58,6 +59,34 @@ def test_a_user_meets_the_limit_and_is_told_when_to_come_back(small, alpha) -> N
     assert re.match(r'"user";r=0;t=\d+', answer.headers["ratelimit"])
     assert small.get("/livez").status_code == 200
     assert "ratelimit" not in small.get("/readyz").headers
+
+
+def keys_of(client: TestClient, engine: Engine, tenant: Any, number: int) -> list[dict[str, str]]:
+    """Make API keys; return the headers of their requests, and every bucket full."""
+    url, body = f"/v1/organizations/{tenant.id}/api-keys", {"name": "Import", "role": "user"}
+    made = [client.post(url, headers=tenant.headers, json=body).json() for _ in range(number)]
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM rate_limits"))
+    return [{"Authorization": f"Bearer {one['secret']}"} for one in made]
+
+
+@limits("small", [{"rate_limit_user": 3}], indirect=True)
+def test_an_api_key_has_a_users_limit_of_its_own(small, client, alpha, admin_engine) -> None:
+    for headers in (*keys_of(client, admin_engine, alpha, 2), alpha.headers):
+        for _ in range(3):
+            assert small.get("/v1/files", headers=headers).status_code == 200
+        body = problem(small.get("/v1/files", headers=headers), 429, "rate_limited")
+        assert body["policy"] == "user"
+
+
+@limits("small", [{"rate_limit_organization": 4}], indirect=True)
+def test_keys_share_the_limit_of_their_organization(small, client, alpha, admin_engine) -> None:
+    callers = [*keys_of(client, admin_engine, alpha, 2), alpha.headers]
+    for headers in (callers[0], callers[1], callers[2], callers[0]):
+        assert small.get("/v1/files", headers=headers).status_code == 200
+    for headers in callers:
+        body = problem(small.get("/v1/files", headers=headers), 429, "rate_limited")
+        assert body["policy"] == "org"
 
 
 @limits("small", [{"rate_limit_organization": 4}], indirect=True)
