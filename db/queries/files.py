@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, func, insert, select
+from sqlalchemy import and_, case, func, insert, select
 from sqlalchemy.orm import defer
 from sqlmodel import Session
 
 from core.contracts import FileStatus
 from core.permissions import Reach
-from db.models import Emission, File, FileEvent, RowIssue
+from db.models import EmissionTotal, File, FileEvent, RowIssue
 from db.queries import paging
 
 FILE: Any = File
 ISSUE: Any = RowIssue
 EVENT: Any = FileEvent
-EMISSION: Any = Emission
+TOTALS: Any = EmissionTotal
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,22 +185,20 @@ def history(session: Session, organization_id: UUID, file_id: UUID) -> Sequence[
 
 
 def totals_by_scope(session: Session, organization_id: UUID, file_id: UUID) -> list[ScopeTotal]:
-    """Sum a file's figures by scope. Biogenic figures stand apart, under None."""
-    scope = case((EMISSION.biogenic, None), else_=EMISSION.scope)
+    """Sum a file's figures by scope, exactly; none until it is complete. Biogenic figures stand
+    apart, under None."""
+    scope = case((TOTALS.biogenic, None), else_=TOTALS.scope)
     rows = session.execute(
-        select(
-            scope.label("scope"),
-            func.count().label("figures"),
-            func.sum(EMISSION.calculated_emission).label("kg_co2e"),
-        )
+        select(scope.label("scope"), func.sum(TOTALS.figures), func.sum(TOTALS.kg))
+        .join(FILE, and_(FILE.organization_id == TOTALS.organization_id, FILE.id == TOTALS.file_id))
         .where(
-            EMISSION.organization_id == organization_id,
-            EMISSION.file_id == file_id,
-            EMISSION.deleted_at.is_(None),
+            TOTALS.organization_id == organization_id,
+            TOTALS.file_id == file_id,
+            FILE.status == FileStatus.COMPLETED.value,
         )
         .group_by(scope)
     ).all()
-    totals = [ScopeTotal(row.scope, row.figures, row.kg_co2e) for row in rows]
+    totals = [ScopeTotal(found, int(count), float(kg)) for found, count, kg in rows]
     return sorted(totals, key=lambda total: total.scope or 9)
 
 

@@ -30,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from bench_search import url_of
+
 from core.records import ActivityRow, Dimension
 from db.engine import TenantSession, make_engine
 from db.ids import uuid7
@@ -180,9 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     folder.chmod(0o755)
     server = start_postgres(folder / "pg")
     try:
-        postgres = make_engine(
-            f"postgresql+psycopg://{server.uri('postgres').partition('://')[2]}"
-        )
+        postgres = make_engine(f"postgresql+psycopg://{server.uri('postgres').partition('://')[2]}")
         with postgres.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("CREATE DATABASE bench"))
         admin = make_engine(url_of(server, "postgres"))
