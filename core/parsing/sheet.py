@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import islice
 
 from core.errors import FileRejected
 from core.parsing import limits
+from core.parsing.block import Block
 from core.parsing.evidence import Evidence
+from core.parsing.feed import Feed
 from core.parsing.filling import Filling
 from core.parsing.parts import PartWriter
 from core.parsing.plan import Plan, make_plan
@@ -25,6 +28,7 @@ from core.parsing.tables import (
 from core.parsing.wide import Wide
 
 _SAMPLE_ROWS = 1_000  # below the header, to judge columns by
+_FEWEST_ROWS = 200  # that are worth being taken together
 _OUTSIDE_CHARACTERS = 200
 
 
@@ -57,13 +61,14 @@ class SheetParser:
         self._named = False
         self._titles: list[Row] = []  # lines of one text since the last row of data
 
-    def parse(self, rows: Iterator[Row], *, named: bool = False) -> list[TableReport]:
+    def parse(self, rows: Iterator[Row | Block], *, named: bool = False) -> list[TableReport]:
         """Stream one sheet; `named` says that its first row is the names of the columns.
 
         Raises FileRejected: no_header, no_quantity_column, no_rows.
         """
         self._named = named  # of records: no row among them begins another table
-        head = list(islice(rows, SEARCH_ROWS + _SAMPLE_ROWS))
+        feed = Feed(rows)
+        head = list(islice(feed, SEARCH_ROWS + _SAMPLE_ROWS))
         header = Header(0, 1, tuple(head[0].cells)) if named else self._header(head)
         if header is None:
             raise no_header()
@@ -79,11 +84,13 @@ class SheetParser:
                 raise FileRejected("There are no rows below the headings.", code="no_rows")
             self._notes += plan.notes
             evidence = Evidence(plan.fields, plan.options.region)
-            following = self._stream(chain(below, rows), head, plan, evidence)
+            feed.put_back(below)
+            following = self._stream(feed, head, plan, evidence)
+            self._writer.seal()
             tables.append(self._report(head, above, plan, evidence))
             if following is None:
                 return tables
-            head, header, plan, rows = following
+            head, header, plan = following
             above = self._titles
 
     def _header(self, head: Sequence[Row]) -> Header | None:
@@ -103,8 +110,8 @@ class SheetParser:
         return make_plan(header, below[:_SAMPLE_ROWS], above, self._name, self._options)
 
     def _stream(
-        self, rows: Iterator[Row], head: Sequence[Row], plan: Plan, evidence: Evidence
-    ) -> tuple[list[Row], Header, Plan, Iterator[Row]] | None:
+        self, rows: Feed, head: Sequence[Row], plan: Plan, evidence: Evidence
+    ) -> tuple[list[Row], Header, Plan] | None:
         """Write the rows of a table; return the next one, when another begins below it."""
         header, filler = plan.header, plan.filler
         lines = [row.cells for row in head[header.at : header.at + header.lines]]
@@ -112,12 +119,18 @@ class SheetParser:
         titled = filler if isinstance(filler, Filling) and filler.titled else None
         classifier = RowClassifier(lines, plan.own_fields, figures=figures, titled=bool(titled))
         width = len(header.headings) if filler else None
-        self._writer.begin(self._name, plan.fields, width=width)
-        add = self._adder(plan, evidence)
+        self._writer.begin(self._name, plan.fields, evidence=evidence, width=width)
+        add, take = self._adder(plan), _Taker(rows, classifier, self._writer)
         blanks: list[int] = []
         data, blank, self._rows, self._titles = RowKind.DATA, RowKind.BLANK, 0, []
         between = False  # since the last row of data stood a blank line, a title or a total
-        for row in (queue := _Queue(rows)):
+        while True:
+            if not between and filler is None and (taken := take.data()):
+                self._rows += taken
+                self._titles.clear()
+            row = next(rows, None)
+            if row is None:
+                return None
             kind = classifier.kind(row.cells)
             if kind is blank:
                 blanks.append(row.number)  # counted only when something follows
@@ -133,7 +146,7 @@ class SheetParser:
                     between
                     and not self._named
                     and starts_table(row)
-                    and (found := self._next(row, queue))
+                    and (found := self._next(row, rows))
                 ):
                     return found
                 between = False
@@ -145,36 +158,30 @@ class SheetParser:
                     if titled:
                         titled.begin_block(next(filter(str.strip, row.cells)))
             add(row, kind)
-        return None
 
-    def _adder(self, plan: Plan, evidence: Evidence) -> Callable[[Row, RowKind], None]:
+    def _adder(self, plan: Plan) -> Callable[[Row, RowKind], None]:
         """Return what writes a row, filled in or taken apart where the plan says so."""
-        write, see, filler, data = self._writer.add, evidence.see, plan.filler, RowKind.DATA
+        write, filler, data = self._writer.add, plan.filler, RowKind.DATA
 
         def add(row: Row, kind: RowKind) -> None:
             if filler is None or kind is not data:
                 write(row, kind)
                 self._rows += 1
-                if kind is data:
-                    see(row)
                 return
             for part in filler.expand(row):
                 write(part, kind)
                 self._rows += 1
-                see(part)
 
         return add
 
-    def _next(
-        self, row: Row, queue: _Queue
-    ) -> tuple[list[Row], Header, Plan, Iterator[Row]] | None:
+    def _next(self, row: Row, queue: Feed) -> tuple[list[Row], Header, Plan] | None:
         """Return the table that begins with `row`, None when there is none after all."""
         head = [row, *islice(queue, _SAMPLE_ROWS)]
         header = find_header(head[:3], self._options.mapping, (), self._options.remembered)
         try:
             if header is not None and header.at == 0 and len(head) > header.lines:
                 self._refuse_nul(header)
-                return head, header, self._plan(head, header, self._titles), queue
+                return head, header, self._plan(head, header, self._titles)
         except FileRejected as error:
             if error.code != "no_quantity_column":
                 raise
@@ -209,22 +216,29 @@ class SheetParser:
         )
 
 
-class _Queue:
-    """Rows of which some may be looked at and put back."""
+class _Taker:
+    """Takes what is certainly data from a block, so that no row of it is looked at alone."""
 
-    def __init__(self, rows: Iterator[Row]) -> None:
-        self._rows = rows
-        self._back: list[Row] = []
+    def __init__(self, rows: Feed, classifier: RowClassifier, writer: PartWriter) -> None:
+        self._rows, self._classifier, self._writer = rows, classifier, writer
+        self._block: Block | None = None
+        self._doubts: list[int] = []
 
-    def __iter__(self) -> Iterator[Row]:
-        return self
-
-    def __next__(self) -> Row:
-        return self._back.pop() if self._back else next(self._rows)
-
-    def put_back(self, rows: Sequence[Row]) -> None:
-        """Let these rows come next."""
-        self._back += reversed(rows)
+    def data(self) -> int:
+        """Write rows up to the next that is no data, and return how many."""
+        found = self._rows.block()
+        if found is None:
+            return 0
+        block, at = found
+        if block is not self._block:
+            self._block, self._doubts = block, self._classifier.doubts(block)
+        next_doubt = bisect_left(self._doubts, at)
+        stop = self._doubts[next_doubt] if next_doubt < len(self._doubts) else len(block)
+        if stop - at < _FEWEST_ROWS:
+            return 0
+        self._writer.add_data(block.slice(at, stop))
+        self._rows.skip_to(stop)
+        return stop - at
 
 
 def _outside(row: Row, *, heading: bool = False) -> OutsideRow:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
 
 from core.dates import month_of
 from core.parsing import limits
+from core.parsing.block import Block, Mask
 from core.parsing.columns import is_number, letter_of, mapped_columns
 from core.parsing.headings import fields_of, fold_heading, read_heading
 from core.parsing.remembered import signature_of
@@ -284,6 +289,39 @@ class RowClassifier:
                 return RowKind.NOTE
         return RowKind.DATA
 
+    def doubts(self, block: Block) -> list[int]:
+        """Return which rows of a block are not DATA, in their order.
+
+        Looks at distinct texts, not at rows: at most as many rows are classified as may be odd.
+        """
+        odd = block.sizes > limits.CELL_CHARACTERS
+        if block.holds_nul:
+            odd[:] = True
+        odd |= _odd(block.column(0), self._is_plain_label)
+        for index in self._texts:
+            odd |= _odd(block.column(index), self._is_plain_text)
+        missing = ~odd
+        for index in self._numbers:
+            empty = pc.fill_null(pc.equal(block.column(index), ""), True)
+            missing &= empty.to_numpy(zero_copy_only=False)
+        suspects = np.flatnonzero(odd | missing)
+        rows = zip(suspects.tolist(), block.take(suspects).cells().to_pylist(), strict=True)
+        return [index for index, cells in rows if self.kind(cells) is not RowKind.DATA]
+
+    def _is_plain_label(self, text: str) -> bool:
+        """Tell whether a row that begins with this text is certainly no total, heading or note."""
+        label = text.strip()
+        return (
+            bool(label)
+            and label.casefold() not in self._first
+            and not (label[0] in _TOTAL_INITIALS and _TOTAL.fullmatch(label))
+            and not (label[-1] in _SUM_FINALS and _SUM_LABEL.search(label))
+        )
+
+    @staticmethod
+    def _is_plain_text(text: str) -> bool:
+        return text[:1] not in _TOTAL_INITIALS or not _SUM_NAME.fullmatch(text.strip())
+
     def _is_sum(self, label: str, cells: Sequence[str]) -> bool:
         """Tell whether a row is "Site A Total", as spreadsheets write subtotals, or named so."""
         if self._others and label[-1] in _SUM_FINALS and _SUM_LABEL.search(label):
@@ -305,6 +343,15 @@ class RowClassifier:
         return not match["rest"] or (
             bool(self._others) and not any(_at(cells, index) for index in self._others)
         )
+
+
+def _odd(column: Any, is_plain: Callable[[str], bool]) -> Mask:
+    """Tell for each row whether its text, which counts as empty where there is none, is odd."""
+    encoded = column.dictionary_encode("encode")
+    texts = encoded.dictionary.to_pylist()
+    odd = np.array([not is_plain(text or "") for text in texts], np.bool_)
+    found: Mask = odd[encoded.indices.to_numpy(zero_copy_only=False)]
+    return found
 
 
 def duplicate_headings(headings: Sequence[str]) -> list[str]:
