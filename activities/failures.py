@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from temporalio.exceptions import ApplicationError, FailureError
 
 from core.errors import (
+    DamagedObject,
     InvalidInput,
     Misconfigured,
     MissingTenant,
@@ -30,10 +31,12 @@ TRANSIENT_STATES = ("57P01", "57P02", "57P03", "40001", "40P01", "53300")
 # again however often the stage runs.
 REFUSED_CLASSES = ("22", "23", "54")
 PERMANENT = (InvalidInput, NotFound, Superseded, Misconfigured, MissingTenant)
+# A read that was cut short is whole the next time; an object that is damaged stays so.
+DAMAGED_ATTEMPTS = 5
 
 
-def sanitized(error: Exception) -> BaseException:
-    """Return the error to raise towards Temporal in place of `error`."""
+def sanitized(error: Exception, attempt: int = 1) -> BaseException:
+    """Return the error to raise towards Temporal in place of `error`, met in this attempt."""
     if isinstance(error, FailureError):  # cancellation among them
         return error
     if isinstance(error, TonnageError):
@@ -41,7 +44,8 @@ def sanitized(error: Exception) -> BaseException:
             error.message,
             error.code,
             type=type(error).__name__,
-            non_retryable=isinstance(error, PERMANENT),
+            non_retryable=isinstance(error, PERMANENT)
+            or (isinstance(error, DamagedObject) and attempt >= DAMAGED_ATTEMPTS),
         )
     place = place_of(error)
     if isinstance(error, PoolTimeout | InterfaceError):

@@ -13,6 +13,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from temporalio import activity
 from temporalio.client import Client
 from temporalio.runtime import Runtime
 from temporalio.worker import (
@@ -72,7 +73,7 @@ class _Sanitizer(ActivityInboundInterceptor):
         try:
             return await super().execute_activity(input)
         except Exception as error:
-            shown = sanitized(error)
+            shown = sanitized(error, activity.info().attempt)
             if shown is error:
                 raise
             log.warning("activity failed", exc_info=error)

@@ -324,6 +324,13 @@ def problem_of(error: ActivityError, stage: Stage | None) -> Problem:
             stage=stage,
             message="A service that this stage needs stayed away. Retry the file later.",
         )
+    if isinstance(cause, ApplicationError) and cause.type == "DamagedObject":
+        return Problem(
+            code="object_damaged",
+            stage=stage,
+            message="What is stored of this file is not what was put there. Upload it again, with "
+            "?allow_duplicate=true.",
+        )
     kind = cause.type if isinstance(cause, ApplicationError) and cause.type else "timeout"
     return Problem(
         code="processing_failed",

@@ -36,6 +36,7 @@ PART_CHARACTERS = 32_000_000  # in memory before a part is written: 50,000 rows 
 
 # Packed texts: 5 million rows of 200 characters
 GZIP_TOTAL_BYTES = 1_000_000_000
+GZIP_MEMBERS = 100_000  # bgzip writes one a 64 kB; millions of empty ones only take time
 
 # JSON: characters of one object, which the parser must hold as a whole
 OBJECT_CHARACTERS = 4_000_000

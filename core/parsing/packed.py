@@ -19,6 +19,7 @@ def unpack(source: Path, target: Path) -> None:
     gzip_damaged.
     """
     total = packed = 0
+    members = 1
     inflater = zlib.decompressobj(_GZIP)
     with source.open("rb") as reader, target.open("wb") as writer:
         chunk = reader.read(_CHUNK_BYTES)
@@ -29,15 +30,29 @@ def unpack(source: Path, target: Path) -> None:
                 total += len(text)
                 _check(total, packed)
                 writer.write(text)
-                if inflater.eof and chunk.strip(b"\0"):
-                    inflater = zlib.decompressobj(_GZIP)  # another member
+                if inflater.eof and _goes_on(chunk):
+                    inflater, members = _next_member(members)
                 elif inflater.eof:
                     break  # padding
             chunk = reader.read(_CHUNK_BYTES)
-            if inflater.eof and chunk.strip(b"\0"):
-                inflater = zlib.decompressobj(_GZIP)
+            if inflater.eof and _goes_on(chunk):
+                inflater, members = _next_member(members)
     if not inflater.eof:
         raise _damaged()
+
+
+def _goes_on(chunk: bytes) -> bool:
+    """Tell whether more than padding follows a member."""
+    return chunk[:1] not in (b"", b"\0") or bool(chunk.strip(b"\0"))
+
+
+def _next_member(members: int) -> tuple[zlib._Decompress, int]:
+    if members == limits.GZIP_MEMBERS:
+        raise FileRejected(
+            f"The file is packed in more than {limits.GZIP_MEMBERS} pieces. Pack it as one.",
+            code="zip_bomb",
+        )
+    return zlib.decompressobj(_GZIP), members + 1
 
 
 def unpack_head(packed: bytes, size: int) -> bytes:

@@ -29,7 +29,7 @@ _EXACT_INTEGER = 1e15
 
 def check_parquet(path: Path) -> None:
     """Read a file's own account of itself. Raises FileRejected: parquet_damaged, zip_bomb,
-    too_many_columns."""
+    too_many_rows, too_many_columns."""
     try:
         metadata = pq.read_metadata(path)
         groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
@@ -42,6 +42,11 @@ def check_parquet(path: Path) -> None:
         raise FileRejected(
             f"The file unpacks to more than {limits.PARQUET_TOTAL_BYTES // 10**6} MB. Split it.",
             code="zip_bomb",
+        )
+    # A column that repeats one value takes a few bytes whatever the number of rows.
+    if metadata.num_rows > limits.FILE_ROWS:
+        raise FileRejected(
+            f"The file has more than {limits.FILE_ROWS} rows. Split it.", code="too_many_rows"
         )
     if metadata.num_columns > limits.RECORD_COLUMNS:
         raise FileRejected(

@@ -108,6 +108,8 @@ def _check_packed(path: Path, declared_name: str) -> StructureVerdict:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix="unpacked-") as directory:
         inner = Path(directory) / "text"
         unpack(path, inner)
+        if detect_type(inner) == "gzip":
+            raise FileRejected("Only texts may come packed, once.", code="type_not_supported")
         # An archive within the archive is refused by its name, which has lost its ".gz".
         return check_structure(inner, unpacked_name(declared_name))
 

@@ -10,8 +10,8 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from temporalio.exceptions import ApplicationError, CancelledError
 
-from activities.failures import sanitized
-from core.errors import FileRejected, NotFound, Unavailable
+from activities.failures import DAMAGED_ATTEMPTS, sanitized
+from core.errors import DamagedObject, FileRejected, NotFound, Unavailable
 
 SECRET = "a customer wrote this"
 
@@ -95,3 +95,16 @@ def test_an_unknown_error_is_its_type_and_place() -> None:
 def test_a_cancellation_passes_untouched() -> None:
     cancelled = CancelledError("stop")
     assert sanitized(cancelled) is cancelled
+
+
+def test_an_object_that_stays_damaged_is_not_read_for_ever() -> None:
+    verdicts = []
+    for attempt in range(1, DAMAGED_ATTEMPTS + 1):
+        error = sanitized(DamagedObject("cut short"), attempt)
+        assert isinstance(error, ApplicationError)
+        assert error.type == "DamagedObject"
+        verdicts.append(error.non_retryable)
+    assert verdicts == [False] * (DAMAGED_ATTEMPTS - 1) + [True]
+    away = sanitized(Unavailable("away"), 100)
+    assert isinstance(away, ApplicationError)
+    assert not away.non_retryable

@@ -28,6 +28,7 @@ class FakeStages:
     valid: int = 9
     fail_once: str | None = None
     break_at: str | None = None
+    breaks_with: str = "ReconciliationFailed"
     block_at: str | None = None
     resumed: ResumeResult = field(default_factory=ResumeResult)
     calls: list[str] = field(default_factory=list)
@@ -41,7 +42,7 @@ class FakeStages:
         """Do what the script says at this point."""
         self.calls.append(name)
         if self.break_at == name:
-            raise ApplicationError("broken", type="ReconciliationFailed", non_retryable=True)
+            raise ApplicationError("broken", type=self.breaks_with, non_retryable=True)
         if self.fail_once == name and activity.info().attempt == 1:
             raise ApplicationError("the database is away", type="Unavailable")
         while self.block_at == name:

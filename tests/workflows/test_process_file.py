@@ -180,6 +180,17 @@ async def test_rows_that_do_not_add_up_fail_loudly(temporal: WorkflowEnvironment
     assert stages.failed[0].problem.stage is Stage.FINISH
 
 
+async def test_an_object_that_stays_damaged_ends_the_file_and_says_so(
+    temporal: WorkflowEnvironment,
+) -> None:
+    stages = FakeStages(break_at="validate", breaks_with="DamagedObject")
+    async with started(temporal.client, stages) as handle:
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+    (failed,) = stages.failed
+    assert (failed.problem.code, failed.problem.stage) == ("object_damaged", Stage.VALIDATE)
+
+
 async def test_a_part_that_breaks_stops_its_neighbours_before_cleaning_up(
     temporal: WorkflowEnvironment,
 ) -> None:
