@@ -86,9 +86,14 @@ def text_conditions(query: ColumnElement[Any], wanted: EmissionFilter, rows: Any
 
 def begins(texts: Any, typed: str) -> ColumnElement[bool]:
     """Return that a text begins as typed, in any case; the way that the rollup's index knows."""
-    escaped = re.sub(r"([\\\\%_])", r"\\\1", typed)
-    found: ColumnElement[bool] = func.lower(texts).like(func.lower(f"{escaped}%"))
+    found: ColumnElement[bool] = func.lower(texts).like(func.lower(beginning(typed)))
     return found
+
+
+def beginning(typed: str) -> str:
+    """Return the LIKE pattern of texts that begin as typed."""
+    escaped = re.sub(r"([\\\\%_])", r"\\\1", typed)
+    return f"{escaped}%"
 
 
 def shared_conditions(
@@ -124,16 +129,26 @@ def shared_conditions(
 
 
 def date_conditions(wanted: EmissionFilter, rows: Any) -> list[Any]:
-    """Return the conditions of a period on dates, and on rows that only say their year."""
-    on, year = rows.activity_on, rows.activity_year
-    found: list[Any] = []
-    if wanted.date_from is not None:
-        whole = and_(on.is_(None), year >= first_whole_year(wanted.date_from))
-        found.append(or_(on >= wanted.date_from, whole))
-    if wanted.date_to is not None:
-        whole = and_(on.is_(None), year <= last_whole_year(wanted.date_to))
-        found.append(or_(on <= wanted.date_to, whole))
-    return found
+    """Return the conditions of a period on dates, and on rows that only say their year.
+
+    A period without a whole year in it is a plain range, which an index knows.
+    """
+    first, last = wanted.date_from, wanted.date_to
+    if first is None and last is None:
+        return []
+    from_year = None if first is None else first_whole_year(first)
+    to_year = None if last is None else last_whole_year(last)
+    dated = within(rows.activity_on, first, last)
+    if from_year is not None and to_year is not None and from_year > to_year:
+        return dated
+    undated = and_(rows.activity_on.is_(None), *within(rows.activity_year, from_year, to_year))
+    return [or_(and_(*dated), undated)]
+
+
+def within(column: Any, first: Any, last: Any) -> list[Any]:
+    """Return the conditions of a range, both ends included; None is no end."""
+    found = [] if first is None else [column >= first]
+    return found if last is None else [*found, column <= last]
 
 
 def first_whole_year(date_from: dt.date) -> int:

@@ -7,29 +7,30 @@ yields ids and no more; the beginning of a name through the names that begin so.
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, func, select, text
 from sqlalchemy.orm import defer
 from sqlmodel import Session
 
 from core.contracts import FileStatus
 from core.permissions import Reach
-from db.models import Decision, Emission, EmissionFactor, File
+from db.models import Decision, Emission, EmissionFactor, EmissionTotal, File
 from db.queries import paging
 from db.queries.emission_filter import (
     EMISSION,
     FIGURES,
     FILE,
-    TEXTS,
     EmissionFilter,
-    begins,
+    beginning,
     conditions,
     exact_sum,
     text_conditions,
+    within,
 )
 from db.queries.emission_sums import Summary, count_emissions, summarize
 from db.queries.search import language_of, query_in, search_query, searchable
@@ -51,8 +52,22 @@ __all__ = [
 
 FACTOR: Any = EmissionFactor
 DECISION: Any = Decision
+TOTALS: Any = EmissionTotal
 
 NAMES_LOOKED_UP = 200  # that begin as asked; where there are more, any walk meets them soon
+
+# From each name to the next along idx_emission_texts_name: a name costs one look-up, however many
+# rows have it.
+_NEXT_NAME = """(SELECT lower(t.activity_name) AS folded, t.activity_name AS name
+    FROM tenant_emission_texts t WHERE t.organization_id = :organization_id
+    AND lower(t.activity_name) LIKE lower(:beginning) {after}
+    ORDER BY lower(t.activity_name) USING ~<~, t.activity_name USING ~<~ LIMIT 1)"""
+_AFTER = """AND ROW(lower(t.activity_name), t.activity_name)
+    OPERATOR(pg_catalog.~>~) ROW(names.folded, names.name)"""
+NAMES = f"""WITH RECURSIVE names AS ({_NEXT_NAME.format(after="")}
+    UNION ALL SELECT later.* FROM names
+    CROSS JOIN LATERAL {_NEXT_NAME.format(after=_AFTER)} AS later)
+SELECT name FROM names LIMIT :limit"""
 
 SORTS = {
     "title": paging.Sort("activity_name", EMISSION.activity_name, paging.Kind.TEXT),
@@ -100,7 +115,8 @@ def list_emissions(
     else:
         query = select(EMISSION).options(*WITHOUT_EXPLANATION)
         query = query.where(*_named(session, organization_id, reach, wanted))
-        rows = [row[0] for row in paging.fetch(session, query, request, EMISSION.id)]
+        bounds = _date_bounds(session, organization_id, wanted, request, EMISSION)
+        rows = [row[0] for row in paging.fetch(session, query, request, EMISSION.id, bounds)]
     return paging.cut(rows, request, request.sort.name)
 
 
@@ -118,7 +134,9 @@ def _searched(
     found += text_conditions(tsquery, wanted, FIGURES)
     sort = replace(request.sort, column=FIGURES[request.sort.column.key])
     query = select(FIGURES.id).where(*found)
-    ids = [row.id for row in paging.fetch(session, query, replace(request, sort=sort), FIGURES.id)]
+    bounds = _date_bounds(session, organization_id, wanted, request, FIGURES)
+    asked = replace(request, sort=sort)
+    ids = [row.id for row in paging.fetch(session, query, asked, FIGURES.id, bounds)]
     rows = session.scalars(
         select(EMISSION)
         .options(*WITHOUT_EXPLANATION)
@@ -128,6 +146,33 @@ def _searched(
     return [by_id[row_id] for row_id in ids]
 
 
+def _date_bounds(
+    session: Session,
+    organization_id: UUID,
+    wanted: EmissionFilter,
+    request: paging.PageRequest,
+    rows: Any,
+) -> list[Any]:
+    """Return the days between which a walk by date finds all that has one.
+
+    A file lies within a few months of many years: a walk from the newest day on could pass
+    everything else first.
+    """
+    if request.sort.name != "activity_on":
+        return []
+    bounds = within(rows.activity_on, wanted.date_from, wanted.date_to)
+    if wanted.file_id is not None:
+        first, last = session.execute(
+            select(func.min(TOTALS.month), func.max(TOTALS.month)).where(
+                TOTALS.organization_id == organization_id, TOTALS.file_id == wanted.file_id
+            )
+        ).one()
+        if first is not None:
+            end = last.replace(day=monthrange(last.year, last.month)[1])
+            bounds += within(rows.activity_on, first, end)
+    return bounds
+
+
 def _named(
     session: Session, organization_id: UUID, reach: Reach, wanted: EmissionFilter
 ) -> list[Any]:
@@ -135,10 +180,12 @@ def _named(
     if not wanted.name:
         return conditions(organization_id, reach, wanted)
     names = session.scalars(
-        select(TEXTS.activity_name)
-        .where(TEXTS.organization_id == organization_id, begins(TEXTS.activity_name, wanted.name))
-        .distinct()
-        .limit(NAMES_LOOKED_UP + 1)
+        text(NAMES),
+        {
+            "organization_id": organization_id,
+            "beginning": beginning(wanted.name),
+            "limit": NAMES_LOOKED_UP + 1,
+        },
     ).all()
     if len(names) > NAMES_LOOKED_UP:
         return conditions(organization_id, reach, wanted)

@@ -105,15 +105,18 @@ def _beyond_id(sort: Sort, row_id: Any, last: Position) -> ColumnElement[bool]:
 
 
 def phases(
-    request: PageRequest, row_id: Any
+    request: PageRequest, row_id: Any, valued_within: Sequence[ColumnElement[bool]] = ()
 ) -> list[tuple[list[ColumnElement[bool]], list[ColumnElement[Any]]]]:
-    """Return (conditions, order) of each run of rows that one walk along an index yields."""
+    """Return (conditions, order) of each run of rows that one walk along an index yields.
+
+    `valued_within` bounds the values of a sort: a walk begins where they begin.
+    """
     last, sort = request.after, request.sort
     keys = (sort.column, row_id)
     order = [key.desc() if sort.descending else key.asc() for key in keys]
     if not sort.nullable:
         return [(after(request, row_id), order)]
-    valued, empty = [sort.column.is_not(None)], [sort.column.is_(None)]
+    valued, empty = [sort.column.is_not(None), *valued_within], [sort.column.is_(None)]
     if last is not None and last.value is None:
         empty.append(_beyond_id(sort, row_id, last))
     elif last is not None:
@@ -125,10 +128,16 @@ def phases(
     return [(empty, order)] if seen_empty else [(valued, order), (empty, order)]
 
 
-def fetch(session: Session, query: Any, request: PageRequest, row_id: Any) -> list[Any]:
+def fetch(
+    session: Session,
+    query: Any,
+    request: PageRequest,
+    row_id: Any,
+    valued_within: Sequence[ColumnElement[bool]] = (),
+) -> list[Any]:
     """Return the rows of a page and one more, of a SELECT that has all but cursor and order."""
     found: list[Any] = []
-    for conditions, order in phases(request, row_id):
+    for conditions, order in phases(request, row_id, valued_within):
         wanted = request.limit + 1 - len(found)
         if wanted <= 0:
             break
