@@ -5,16 +5,14 @@ name_defaulted, unit_by_region, unit_from_activity, amount_used, credit_note, da
 region_unknown where a region was written that we do not know.
 
 Everything but the number is read once for each distinct combination of texts: a million rows have
-few.
+few. core.alike reads rows of plain numbers together, through the same settings and measures.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import re
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 from core.activity_key import activity_key
 from core.dates import ActivityDate, DateOrder, read_date, read_year
@@ -27,6 +25,7 @@ from core.numbers import (
     split_quantity,
 )
 from core.parsing.report import TableReport
+from core.readings import Activity, Measure, Quantity, RowProblem, Setting, Texts, TypedRow
 from core.records import Dimension, Field, RowIssue, Severity
 from core.regions import RegionProblem, parse_region
 from core.units import Unit, UnitProblem, parse_unit, unit
@@ -57,91 +56,6 @@ _MESSAGES = {
     "with its region or with currency in the mapping.",
     "currency_conflict": "The sign at the amount and the column of currencies disagree. Keep one.",
 }
-
-
-class TypedRow(NamedTuple):
-    """One row of TYPED_SCHEMA, in its order."""
-
-    sheet: str
-    row_number: int
-    column_number: int
-    activity_key: str
-    activity_name: str
-    activity_type: str | None
-    activity_description: str | None
-    volume_text: str
-    unit_text: str
-    region_text: str | None
-    date_text: str | None
-    volume: float
-    unit: str
-    dimension: str
-    basis: str | None
-    region: str | None
-    activity_on: dt.date | None
-    year: int | None
-    currency: str | None
-    flags: tuple[str, ...]
-
-
-class Texts(NamedTuple):
-    """The cells of a row by Field, in its order, without outer blanks; "" where there is none."""
-
-    name: str
-    kind: str
-    description: str
-    volume: str
-    unit: str
-    region: str
-    date: str
-    year: str
-    amount: str
-    currency: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Problem:
-    code: str
-    field: Field
-    message: str
-    value: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Setting:
-    """Where and when, and how numbers are written there."""
-
-    region: str | None
-    on: dt.date | None
-    year: int | None
-    flags: tuple[str, ...]
-    warnings: tuple[_Problem, ...]
-    conventions: dict[Field, Convention]
-
-
-@dataclass(frozen=True, slots=True)
-class _Measure:
-    """A unit and the text it was read from."""
-
-    unit: Unit
-    text: str
-    flags: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Quantity:
-    value: float
-    text: str
-    measure: _Measure
-
-
-@dataclass(frozen=True, slots=True)
-class _Activity:
-    """What is matched, and the unit after a look at the activity."""
-
-    key: str
-    unit: Unit
-    flags: tuple[str, ...]
 
 
 class RowReader:
@@ -177,7 +91,7 @@ class RowReader:
             return None
         setting = self._setting(texts.region, texts.date, texts.year)
         quantity = self._quantity(texts, typed, setting)
-        if isinstance(quantity, _Problem):
+        if isinstance(quantity, RowProblem):
             self._issue(number, quantity, Severity.REJECTED)
             return None
         for warning in setting.warnings:
@@ -201,22 +115,50 @@ class RowReader:
             setting.on, setting.year, activity.unit.currency, flags,
         )  # fmt: skip
 
-    def _read_setting(self, region_text: str, date_text: str, year_text: str) -> _Setting:
+    @property
+    def sheet(self) -> str:
+        """Return the sheet of the table."""
+        return self._table.sheet
+
+    def setting(self, region_text: str, date_text: str, year_text: str) -> Setting:
+        """Read where and when, once for each combination of texts."""
+        return self._setting(region_text, date_text, year_text)
+
+    def plain_measure(
+        self, unit_text: str, currency_text: str, region: str | None, *, from_volume: bool
+    ) -> Measure | None:
+        """Find the unit of a number that carries no sign, None where that is a problem."""
+        if from_volume:
+            found = self._measure(unit_text, currency_text, "", region)
+        else:
+            found = self._money(currency_text, unit_text, "", False, region)
+        return None if isinstance(found, RowProblem) else found
+
+    def activity(
+        self, name: str, kind: str, description: str, measured: Unit, setting: Setting
+    ) -> Activity | None:
+        """Return what is matched, None where the texts are a problem."""
+        if _problem_of_names(name or description or kind, kind) is not None:
+            return None
+        return self._activity(name or description or kind, kind or None, description or None,
+                              measured, setting.region, setting.year)  # fmt: skip
+
+    def _read_setting(self, region_text: str, date_text: str, year_text: str) -> Setting:
         flags: list[str] = []
-        warnings: list[_Problem] = []
+        warnings: list[RowProblem] = []
         region = self._region
         if region_text:
             found = parse_region(region_text, us_states=self._table.us_states)
             region = found if isinstance(found, str) else None
             if isinstance(found, RegionProblem):
                 flags.append(found.code)
-                warnings.append(_Problem(found.code, Field.REGION, found.message, region_text))
+                warnings.append(RowProblem(found.code, Field.REGION, found.message, region_text))
         elif region:
             flags.append("region_defaulted")
         on, year = self._when(date_text, year_text, region, flags, warnings)
         usual = region_convention(region)
         conventions = {field: by[usual] for field, by in self._table.decimals.items()}
-        return _Setting(region, on, year, tuple(flags), tuple(warnings), conventions)
+        return Setting(region, on, year, tuple(flags), tuple(warnings), conventions)
 
     def _when(
         self,
@@ -224,7 +166,7 @@ class RowReader:
         year_text: str,
         region: str | None,
         flags: list[str],
-        warnings: list[_Problem],
+        warnings: list[RowProblem],
     ) -> tuple[dt.date | None, int | None]:
         """Read day and year; what cannot be read is a warning."""
         on: dt.date | None = None
@@ -236,7 +178,7 @@ class RowReader:
                 if found.period not in ("day", "year"):
                     flags.append("date_period")
             elif found.code != "date_missing":
-                warnings.append(_Problem(found.code, Field.DATE, found.message, date_text))
+                warnings.append(RowProblem(found.code, Field.DATE, found.message, date_text))
                 # Whichever number is the month, the year is the same.
                 either = read_date(date_text, DateOrder.DAY_FIRST)
                 year = either.year if isinstance(either, ActivityDate) else None
@@ -245,13 +187,13 @@ class RowReader:
             if isinstance(named, int):
                 year = named
             elif named.code != "date_missing":
-                warnings.append(_Problem(named.code, Field.YEAR, named.message, year_text))
+                warnings.append(RowProblem(named.code, Field.YEAR, named.message, year_text))
         if year is None and self._year is not None:
             year = self._year
             flags.append("year_defaulted")
         return on, year
 
-    def _quantity(self, texts: Texts, typed: list[str], setting: _Setting) -> _Quantity | _Problem:
+    def _quantity(self, texts: Texts, typed: list[str], setting: Setting) -> Quantity | RowProblem:
         """Read the quantity with its unit; the amount of money where there is no quantity."""
         volume = texts.volume
         number = self._number(volume, Field.VOLUME, typed, setting)
@@ -260,10 +202,10 @@ class RowReader:
         if texts.amount:
             return self._amount(texts, typed, setting)
         where = Field.VOLUME if self._has_volume else Field.AMOUNT
-        return _Problem("number_missing", where, _MESSAGES["number_missing"], volume or None)
+        return RowProblem("number_missing", where, _MESSAGES["number_missing"], volume or None)
 
     def _number(
-        self, text: str, where: Field, typed: list[str], setting: _Setting
+        self, text: str, where: Field, typed: list[str], setting: Setting
     ) -> float | NumberProblem:
         if typed and where.value in typed:
             return read_number(text, Convention.POINT)
@@ -271,8 +213,8 @@ class RowReader:
         return read_number(text, convention, region=setting.region)
 
     def _volume(
-        self, texts: Texts, typed: list[str], number: float | NumberProblem, setting: _Setting
-    ) -> _Quantity | _Problem:
+        self, texts: Texts, typed: list[str], number: float | NumberProblem, setting: Setting
+    ) -> Quantity | RowProblem:
         text, unit_text, region = texts.volume, texts.unit, setting.region
         if isinstance(number, NumberProblem) and (parts := split_quantity(text)):
             # "1,200 kWh" in one cell; a unit of its own elsewhere must then say the same.
@@ -280,23 +222,23 @@ class RowReader:
             own = parse_unit(parts[1], region=region)
             if isinstance(own, Unit) and not isinstance(inner, NumberProblem):
                 if unit_text and parse_unit(unit_text, region=region) != own:
-                    return _Problem(number.code, Field.VOLUME, number.message, text)
+                    return RowProblem(number.code, Field.VOLUME, number.message, text)
                 number, unit_text = inner, parts[1]
         if isinstance(number, NumberProblem) or abs(number) > LARGEST_QUANTITY:
             return _number_problem(number, Field.VOLUME, text)
         sign = None if _PLAIN.fullmatch(text) else currency_in(text, region=region)
         own_sign = sign if isinstance(sign, str) else ""
         measure = self._measure(unit_text, texts.currency, own_sign, region)
-        if isinstance(measure, _Problem):
+        if isinstance(measure, RowProblem):
             return measure
         if number < 0 and measure.unit.dimension is not Dimension.MONEY:
             message = _MESSAGES["negative_quantity"]
-            return _Problem("negative_quantity", Field.VOLUME, message, text)
-        return _Quantity(number, text, measure)
+            return RowProblem("negative_quantity", Field.VOLUME, message, text)
+        return Quantity(number, text, measure)
 
     def _find_measure(
         self, unit_text: str, currency_text: str, sign: str, region: str | None
-    ) -> _Measure | _Problem:
+    ) -> Measure | RowProblem:
         """Find the unit of a quantity: its own, the sign at the number, the whole column's."""
         text = unit_text or sign or self._table.unit_text or ""
         if not text and not self._has_amount:
@@ -307,11 +249,11 @@ class RowReader:
             if isinstance(money, str) and currency_in(text, region="US"):
                 found = unit(money)  # "$" beside a column that says which
         if isinstance(found, UnitProblem):
-            return _Problem(found.code, Field.UNIT, found.message, text or None)
+            return RowProblem(found.code, Field.UNIT, found.message, text or None)
         chosen = isinstance(parse_unit(text), UnitProblem)
-        return _Measure(found, text, ("unit_by_region",) if chosen else ())
+        return Measure(found, text, ("unit_by_region",) if chosen else ())
 
-    def _amount(self, texts: Texts, typed: list[str], setting: _Setting) -> _Quantity | _Problem:
+    def _amount(self, texts: Texts, typed: list[str], setting: Setting) -> Quantity | RowProblem:
         text, region = texts.amount, setting.region
         number = self._number(text, Field.AMOUNT, typed, setting)
         if isinstance(number, NumberProblem) or abs(number) > LARGEST_QUANTITY:
@@ -322,13 +264,13 @@ class RowReader:
             sign = found if isinstance(found, str) else ""
             is_open = found is not None and not sign  # a "$" that could be several
         measure = self._money(texts.currency, texts.unit, sign, is_open, region)
-        if isinstance(measure, _Problem):
+        if isinstance(measure, RowProblem):
             return measure
-        return _Quantity(number, text, measure)
+        return Quantity(number, text, measure)
 
     def _find_money(
         self, written: str, unit_text: str, sign: str, is_open: bool, region: str | None
-    ) -> _Measure | _Problem:
+    ) -> Measure | RowProblem:
         """Find the currency: its column, the sign at the amount, the table's, the region's."""
         used = ("amount_used",) if self._has_volume else ()
         if written:
@@ -336,22 +278,22 @@ class RowReader:
             if named is None:
                 problem = parse_currency(written, region=region)
                 assert not isinstance(problem, str)
-                return _Problem(problem.code, Field.CURRENCY, problem.message, written)
+                return RowProblem(problem.code, Field.CURRENCY, problem.message, written)
             if sign and sign != named.currency:
                 message = _MESSAGES["currency_conflict"]
-                return _Problem("currency_conflict", Field.AMOUNT, message, written)
-            return _Measure(named, written, used)
+                return RowProblem("currency_conflict", Field.AMOUNT, message, written)
+            return Measure(named, written, used)
         if sign:
-            return _Measure(unit(sign), sign, used)
+            return Measure(unit(sign), sign, used)
         for whole in (self._table.currency_text, unit_text, self._table.unit_text):
             if whole and (named := _money_of(whole, region)):
-                return _Measure(named, whole, used)
+                return Measure(named, whole, used)
         home = home_currency(region)
         if home is None or is_open:
-            return _Problem("currency_missing", Field.CURRENCY, _MESSAGES["currency_missing"])
-        return _Measure(unit(home), "", (*used, "currency_defaulted"))
+            return RowProblem("currency_missing", Field.CURRENCY, _MESSAGES["currency_missing"])
+        return Measure(unit(home), "", (*used, "currency_defaulted"))
 
-    def _issue(self, number: int, problem: _Problem, severity: Severity) -> None:
+    def _issue(self, number: int, problem: RowProblem, severity: Severity) -> None:
         at, column = self._column, self._headings[problem.field]
         if at and problem.field in (Field.VOLUME, Field.AMOUNT):
             column = self._table.columns[at - 1].heading or self._table.columns[at - 1].letter
@@ -362,7 +304,7 @@ class RowReader:
         )
 
 
-def _problem_of_names(name: str, kind: str) -> _Problem | None:
+def _problem_of_names(name: str, kind: str) -> RowProblem | None:
     where, code = Field.ACTIVITY_NAME, "text_too_long"
     if not name:
         code = "activity_missing"
@@ -370,13 +312,13 @@ def _problem_of_names(name: str, kind: str) -> _Problem | None:
         where = Field.ACTIVITY_TYPE
     elif len(name) <= NAME_CHARACTERS:
         return None
-    return _Problem(code, where, _MESSAGES[code], name)
+    return RowProblem(code, where, _MESSAGES[code], name)
 
 
-def _number_problem(number: float | NumberProblem, where: Field, text: str) -> _Problem:
+def _number_problem(number: float | NumberProblem, where: Field, text: str) -> RowProblem:
     if isinstance(number, NumberProblem):
-        return _Problem(number.code, where, number.message, text)
-    return _Problem("quantity_too_large", where, _MESSAGES["quantity_too_large"], text)
+        return RowProblem(number.code, where, number.message, text)
+    return RowProblem("quantity_too_large", where, _MESSAGES["quantity_too_large"], text)
 
 
 def _money_of(text: str, region: str | None) -> Unit | None:
@@ -397,7 +339,7 @@ def _activity(
     measured: Unit,
     region: str | None,
     year: int | None,
-) -> _Activity:
+) -> Activity:
     flags: tuple[str, ...] = ()
     texts = (name, kind or "", description or "")
     if measured.code == "h" and any(_HOMEWORKING.search(text) for text in texts):
@@ -406,4 +348,4 @@ def _activity(
         name=name, type=kind, description=description, dimension=measured.dimension,
         basis=measured.basis, currency=measured.currency, region=region, year=year,
     )  # fmt: skip
-    return _Activity(key, measured, flags)
+    return Activity(key, measured, flags)

@@ -2,21 +2,25 @@
 
 A rejection names what to change. A warning goes with a typed row: a date that cannot be read costs
 the date, a region that is not known costs the region, not the figure. How a row is read is in
-core.row_reader.
+core.row_reader; rows that would give no issue are read together, in core.alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from core.alike import AlikeRows, Mask, Numbers, Plain, plain_numbers
 from core.parsing.raw_schema import RAW_SCHEMA
 from core.parsing.report import ParseOptions, ParseReport, RowKind, TableReport
+from core.readings import TypedRow
 from core.records import ActivityRow, Basis, Dimension, Field, RowIssue, Severity
-from core.row_reader import RowReader, TypedRow
+from core.row_reader import RowReader
 
 TYPED_SCHEMA = pa.schema(
     [
@@ -86,28 +90,105 @@ def validate_part(table: pa.Table, context: ValidationContext) -> tuple[pa.Table
     if table.schema.names != RAW_SCHEMA.names:
         raise ValueError("not a raw part")
     issues: list[RowIssue] = []
+    part = _Part(table, context, issues)
+    numbers = plain_numbers(table, pc.equal(table.column("kind"), RowKind.DATA.value).to_numpy())
+    alike = AlikeRows(table, numbers, part.readers, part.tables, part.are_held(numbers))
+    single = np.full(table.num_rows, True)
+    single[alike.rows] = False
     typed: list[TypedRow] = []
-    readers: dict[int, RowReader] = {}
-    tables = _Tables(context.report)
-    places = (table.column(name).to_pylist() for name in ("sheet", "row_number", "column_number",
-                                                          "kind", "typed"))  # fmt: skip
-    for sheet, number, column, kind, held, *texts in zip(*places, *_texts(table), strict=True):
-        table_of_row = tables.of(sheet, number)
-        reader = readers.get(id(table_of_row))
-        if reader is None:
-            reader = readers[id(table_of_row)] = RowReader(
-                table_of_row, context.region, context.year, issues
-            )
-        if kind != RowKind.DATA:
-            code, message = _KINDS[kind]
-            issues.append(
-                RowIssue(sheet, number, None, code, Severity.REJECTED, f"Row {number}: {message}")
-            )
-            continue
-        row = reader.read(number, column, held, texts)
-        if row is not None:
-            typed.append(row)
-    return _typed_table(typed), issues
+    at: list[int] = []
+    for row in part.rows(np.flatnonzero(single)):
+        if row.kind != RowKind.DATA:
+            code, message = _KINDS[row.kind]
+            text = f"Row {row.number}: {message}"
+            issues.append(RowIssue(row.sheet, row.number, None, code, Severity.REJECTED, text))
+        elif (found := part.read(row)) is not None:
+            at.append(row.at)
+            typed.append(found)
+    many = _alike_table(table, numbers, alike)
+    if not typed:
+        return many, issues
+    both = pa.concat_tables([many, _typed_table(typed)])
+    order = np.argsort(np.concatenate((alike.rows, np.array(at, np.int64))))
+    return both.take(pa.array(order)), issues
+
+
+def _alike_table(table: pa.Table, numbers: Plain, alike: AlikeRows) -> pa.Table:
+    """Return the typed rows that were read together, each with its own number and place."""
+    if not len(alike.rows):
+        return TYPED_SCHEMA.empty_table()
+    rows = pa.array(alike.rows)
+    columns = alike.columns() | {
+        "row_number": table.column("row_number").take(rows),
+        "column_number": table.column("column_number").take(rows),
+        "volume": pa.array(numbers.values[alike.rows]),
+        "volume_text": numbers.texts.take(rows),
+    }
+    return pa.table(columns, schema=TYPED_SCHEMA)
+
+
+class _Row(NamedTuple):
+    """One raw row: its place in the part and in the file, and its texts in the order of Field."""
+
+    at: int
+    sheet: str
+    number: int
+    column: int
+    kind: str
+    table: int
+    held: list[str]
+    texts: list[str]
+
+
+class _Part:
+    """A raw part whose rows are read singly; `tables` says by which of the readers."""
+
+    def __init__(self, table: pa.Table, context: ValidationContext, issues: list[RowIssue]) -> None:
+        self._table = table
+        self.readers = [
+            RowReader(found, context.region, context.year, issues)
+            for found in context.report.tables
+        ]
+        self.tables = _tables(table, context.report)
+        self._held: list[tuple[str, ...]] = [()]  # which fields a row has as numbers
+        self._of_row = np.zeros(table.num_rows, np.int64)
+        if pc.any(pc.greater(pc.list_value_length(table.column("typed")), 0)).as_py():
+            known: dict[tuple[str, ...], int] = {}
+            held = map(tuple, table.column("typed").to_pylist())
+            self._of_row[:] = [known.setdefault(names, len(known)) for names in held]
+            self._held = list(known)
+
+    def are_held(self, numbers: Plain) -> Mask:
+        """Tell which rows have their number as one, which then has a decimal point."""
+        held = [
+            [str(field) in names for names in self._held] for field in (Field.AMOUNT, Field.VOLUME)
+        ]
+        found: Mask = np.array(held)[numbers.from_volume.astype(np.int64), self._of_row]
+        return found
+
+    def rows(self, at: Numbers) -> Iterator[_Row]:
+        """Yield the rows at these places."""
+        some = self._table.take(pa.array(at))
+        places = (some.column(n).to_pylist() for n in ("sheet", "row_number", "column_number",
+                                                       "kind"))  # fmt: skip
+        typed = (list(self._held[code]) for code in self._of_row[at].tolist())
+        texts = map(list, zip(*_texts(some), strict=True))
+        yield from map(_Row, at.tolist(), *places, self.tables[at].tolist(), typed, texts)
+
+    def read(self, row: _Row) -> TypedRow | None:
+        """Read one row; issues say why it is rejected."""
+        return self.readers[row.table].read(row.number, row.column, row.held, row.texts)
+
+
+def _tables(table: pa.Table, report: ParseReport) -> Numbers:
+    """Return for each row of a part which table of the report it is of."""
+    if len(report.tables) == 1:
+        return np.zeros(table.num_rows, np.int64)
+    place = {id(found): at for at, found in enumerate(report.tables)}
+    tables = _Tables(report)
+    rows = zip(table.column("sheet").to_pylist(), table.column("row_number").to_pylist(),
+               strict=True)  # fmt: skip
+    return np.array([place[id(tables.of(sheet, number))] for sheet, number in rows], np.int64)
 
 
 class _Tables:
