@@ -136,6 +136,7 @@ def check_content(source: BinaryIO, extension: str) -> None:
     source.seek(0)
     head = source.read(SNIFFED_BYTES)
     source.seek(0)
+    whole = len(head) < SNIFFED_BYTES
     if extension in PACKED:
         if not head.startswith(GZIP_MARK):
             raise ApiError("content_mismatch")
@@ -143,13 +144,14 @@ def check_content(source: BinaryIO, extension: str) -> None:
             head = unpack_head(head, SNIFFED_BYTES)
         except FileRejected:
             raise ApiError("content_mismatch") from None
-    if content_of(head).isdisjoint(EXTENSIONS[extension.removesuffix(".gz")]):
+    # a beginning may end within a character, also one that hardly shrank and unpacks to less
+    whole = whole and len(head) < SNIFFED_BYTES
+    if content_of(head, whole=whole).isdisjoint(EXTENSIONS[extension.removesuffix(".gz")]):
         raise ApiError("content_mismatch")
 
 
-def content_of(head: bytes) -> frozenset[Content]:
+def content_of(head: bytes, *, whole: bool) -> frozenset[Content]:
     """Return what a file may be that begins like this. Raises ApiError("file_empty")."""
-    whole = len(head) < SNIFFED_BYTES
     with tempfile.TemporaryDirectory(prefix="tonnage-sniff-") as directory:
         path = Path(directory) / "head"
         path.write_bytes(head)
