@@ -2,6 +2,7 @@
 
     tonnage audit verify [--organization ID] [--from-head FILE …]
     tonnage audit head [--organization ID] [--out FILE]
+    tonnage audit restored --from-head FILE --reason TEXT [--organization ID]
 
 docs/audit.md says what a chain proves and what it takes a kept head for.
 """
@@ -25,10 +26,11 @@ from core.audit import Head, Verdict, read_heads, sign_heads, verify
 from core.derivation import derive_key
 from core.errors import InvalidInput
 from db.engine import snapshot
-from db.queries import audit_chain
+from db.queries import audit, audit_chain
 from runtime.platform_database import platform_engine
 from runtime.settings import Settings
 
+OPERATOR = audit.Actor(user_id=None, kind="operator")
 MOST_WHOLE_SHOWN = 20  # chains without a fault that are named one by one
 
 
@@ -42,7 +44,12 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     taking = commands.add_parser("head", help="print the heads, signed, to be kept elsewhere")
     taking.add_argument("--out", type=Path, help="write a file instead")
     taking.set_defaults(run=run_head)
-    for command in (checking, taking):
+    noting = commands.add_parser("restored", help="note in the chains what a restore has lost")
+    noting.add_argument("--from-head", type=Path, required=True, metavar="FILE",
+                        help="the last head that was kept before")  # fmt: skip
+    noting.add_argument("--reason", required=True, help="why, in a sentence; it stays for ever")
+    noting.set_defaults(run=run_restored)
+    for command in (checking, taking, noting):
         command.add_argument("--organization", type=UUID, metavar="ID")
         command.add_argument("--state", type=Path, default=Path(".tonnage"),
                              help="of a running development stack")  # fmt: skip
@@ -116,6 +123,49 @@ def run_head(options: argparse.Namespace) -> int:
         options.out.write_text(written)
         sys.stdout.write(f"{len(heads)} heads written to {options.out}\n")
     return 0
+
+
+def run_restored(options: argparse.Namespace) -> int:
+    """Append an event to each chain that ends before a kept head. Nothing is rewritten.
+
+    The next one's link vouches for it: the chain itself tells that events are missing, and which.
+    """
+    kept, checked = read_file(options.from_head, signing_keys(options.state))
+    if not checked:
+        raise InvalidInput(f"{options.from_head.name} has no signature that could be checked")
+    noted = 0
+    with platform_engine(options.state) as (engine, _), Session(engine) as session:
+        present = {h.organization_id: h for h in audit_chain.heads(session, options.organization)}
+        known = set(audit_chain.organizations(session))
+        for head in kept:
+            if options.organization not in (None, head.organization_id):
+                continue
+            if head.organization_id not in known:
+                sys.stdout.write(
+                    f"{head.organization_id}: there is no such organization any more\n"
+                )
+                continue
+            end = present.get(head.organization_id)
+            if end is not None and end.sequence >= head.sequence:
+                continue  # `verify --from-head` tells whether it is the same chain
+            note_lost(session, head, end, options.reason)
+            noted += 1
+        session.commit()
+    sys.stdout.write(f"noted in {noted} chains; verify them, and keep a new head from now on\n")
+    return 0
+
+
+def note_lost(session: Session, kept: Head, end: Head | None, reason: str) -> None:
+    """Record which events a chain has lost."""
+    last = end.sequence if end else 0
+    audit.record(
+        session, kept.organization_id, OPERATOR, action="audit.restored",
+        object_type="organization", object_id=kept.organization_id,
+        after={
+            "lost_from": last + 1, "lost_to": kept.sequence, "kept_hash": kept.hash.hex(),
+            "reason": reason,
+        },
+    )  # fmt: skip
 
 
 def read_file(path: Path, keys: Sequence[bytes]) -> tuple[list[Head], bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -51,6 +52,67 @@ def tamper(engine: Engine, *statements: str) -> None:
         connection.execute(text("SET LOCAL session_replication_role = replica"))
         for statement in statements:
             connection.execute(text(statement))
+
+
+def test_what_a_restore_has_lost_is_noted_and_nothing_is_rewritten(
+    chains, admin_engine, tmp_path, capsys
+) -> None:
+    alpha, beta = chains
+    kept = tmp_path / "heads.json"
+    assert main(["audit", "head", "--out", str(kept)]) == 0
+    before = rows_of(admin_engine)
+    cut(admin_engine, alpha)  # as a restore of an older backup leaves it
+    told = ["audit", "restored", "--from-head", str(kept), "--reason", "disk failure"]
+    assert main(told) == 0
+    assert "noted in 1 chains" in capsys.readouterr().out
+    after = rows_of(admin_engine)
+    assert {row for row in before if row in after} == {
+        row for row in before if row.organization_id == beta or row.sequence <= 2
+    }
+    [noted] = [row for row in after if row not in before]
+    [last] = [row for row in before if (row.organization_id, row.sequence) == (alpha, 4)]
+    assert (noted.organization_id, noted.sequence, noted.actor) == (alpha, 3, "operator")
+    with admin_engine.connect() as connection:
+        event = connection.scalar(
+            text("SELECT after FROM audit_events WHERE action = 'audit.restored'")
+        )
+    assert event == {
+        "lost_from": 3, "lost_to": 4, "kept_hash": bytes(last.hash).hex(), "reason": "disk failure",
+    }  # fmt: skip
+    assert main(["audit", "verify"]) == 0
+    # the note excuses nothing: the head that was kept still tells
+    assert main(["audit", "verify", "--from-head", str(kept)]) == 1
+    newer = tmp_path / "newer.json"
+    assert main(["audit", "head", "--out", str(newer)]) == 0
+    assert main(["audit", "verify", "--from-head", str(newer)]) == 0
+
+
+def test_a_chain_that_lost_nothing_gets_no_note_and_an_unsigned_head_is_refused(
+    chains, admin_engine, tmp_path, capsys
+) -> None:
+    kept = tmp_path / "heads.json"
+    assert main(["audit", "head", "--out", str(kept)]) == 0
+    told = ["audit", "restored", "--from-head", str(kept), "--reason", "none"]
+    before = rows_of(admin_engine)
+    assert main(told) == 0
+    assert rows_of(admin_engine) == before
+    document = json.loads(kept.read_text())
+    del document["signature"]
+    kept.write_text(json.dumps(document))
+    assert main(told) != 0
+    assert rows_of(admin_engine) == before
+
+
+def rows_of(engine: Engine) -> list[Any]:
+    with engine.connect() as connection:
+        return list(
+            connection.execute(
+                text(
+                    "SELECT organization_id, sequence, actor, hash FROM audit_events"
+                    " ORDER BY organization_id, sequence"
+                )
+            )
+        )
 
 
 def cut(engine: Engine, organization_id: UUID) -> None:
