@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import Engine
 from temporalio import activity
 
+from activities.events import review_needed, start
 from activities.heartbeat import beating
 from activities.recalculate import BATCH_ROWS, PIPELINE, factors_of, note
 from core.calculation import Held, calculate
-from core.contracts import CommitStepResult, RecalculationRef, RecalculationResult
+from core.contracts import CommitStepResult, FileRef, RecalculationRef, RecalculationResult
+from core.contracts_webhooks import DeliveryRef
 from core.errors import NotFound
-from core.ports import ExchangeRates
+from core.ports import Deliveries, ExchangeRates
 from core.recalculation import Proposal, Status
 from core.records import EmissionFactor
 from core.upstream import LinkedFactor, LinkIndex
@@ -41,14 +43,28 @@ class Change:
     linked: Mapping[UUID, tuple[LinkedFactor, ...]]
 
 
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """How many figures of a file changed, and whom to tell once that is committed."""
+
+    rows: int
+    events: Sequence[DeliveryRef] = ()
+
+
 class CommitRecalculations:
     """Applies previews. A file is changed as a whole or left as it is."""
 
     def __init__(
-        self, engine: Engine, rates: ExchangeRates, *, batch_rows: int = BATCH_ROWS
+        self,
+        engine: Engine,
+        rates: ExchangeRates,
+        deliveries: Deliveries | None = None,
+        *,
+        batch_rows: int = BATCH_ROWS,
     ) -> None:
         self.engine = engine
         self.rates = rates
+        self.deliveries = deliveries
         self.batch_rows = batch_rows
 
     @activity.defn(name="commit_files")
@@ -82,9 +98,10 @@ class CommitRecalculations:
         organization_id = ref.organization_id
         with tenant_session(self.engine, organization_id) as session:
             try:
-                changed = self.apply(session, organization_id, task, file_id)
+                applied = self.apply(session, organization_id, task, file_id)
                 session.commit()
-                return changed
+                start(self.deliveries, applied.events)
+                return applied.rows
             except (OutOfDate, NotFound):
                 session.rollback()
             commits.settle_file(session, organization_id, task.id, file_id, "left_out")
@@ -93,14 +110,14 @@ class CommitRecalculations:
 
     def apply(
         self, session: TenantSession, organization_id: UUID, task: queries.Task, file_id: UUID
-    ) -> int:
-        """Change the figures of a file within the caller's transaction; return how many.
+    ) -> Applied:
+        """Change the figures of a file within the caller's transaction.
 
         Raises OutOfDate and NotFound. The lock on the file holds off its deletion and reviews.
         """
         file = pipeline.get_file(session, organization_id, file_id, lock=True)
         if not commits.is_pending(session, organization_id, task.id, file_id):
-            return 0  # an earlier attempt, whose answer was lost
+            return Applied(0)  # an earlier attempt, whose answer was lost
         if commits.is_stale(session, organization_id, task.id, file_id):
             raise OutOfDate
         changed, last = 0, None
@@ -109,11 +126,15 @@ class CommitRecalculations:
         ):
             changed += self.replace(session, organization_id, task, file_id, file, found)
             last = found[-1].emission_id
-        commits.change_decisions(session, organization_id, task.id, file_id)
+        opened = commits.change_decisions(session, organization_id, task.id, file_id)
         commits.settle_file(session, organization_id, task.id, file_id, "committed", changed)
         if changed:
             self.tell(session, organization_id, task, file_id)
-        return changed
+        if not opened:
+            return Applied(changed)
+        ref = FileRef(organization_id=organization_id, file_id=file_id)
+        waiting = commits.rows_in_review(session, organization_id, file_id)
+        return Applied(changed, review_needed(session, ref, file.project_id, waiting))
 
     def replace(
         self,

@@ -21,16 +21,27 @@ from db.queries.webhook_events import emit
 def file_completed(
     session: Session, ref: FileRef, project_id: UUID | None, rows: RowCounts
 ) -> Sequence[DeliveryRef]:
-    """Tell that a file is complete and, once a file, that something of it waits for a person."""
-    organization_id = ref.organization_id
+    """Tell that a file is complete and, once, that something of it waits for a person."""
     named: dict[str, Any] = {"file_id": ref.file_id, "project_id": project_id}
     data = named | {"status": FileStatus.COMPLETED, "rows": rows.model_dump()}
-    events = list(emit(session, organization_id, EventType.FILE_COMPLETED, data))
-    waiting = reviews.count_open(session, organization_id, ref.file_id)
-    if waiting:
-        asked = named | {"reviews": waiting, "rows": {"in_review": rows.in_review}}
-        events += emit(session, organization_id, EventType.REVIEW_NEEDED, asked)
-    return events
+    completed = emit(session, ref.organization_id, EventType.FILE_COMPLETED, data)
+    return [*completed, *review_needed(session, ref, project_id, rows.in_review)]
+
+
+def review_needed(
+    session: Session, ref: FileRef, project_id: UUID | None, rows_in_review: int
+) -> Sequence[DeliveryRef]:
+    """Tell how much of a file waits for a person, if anything does."""
+    waiting = reviews.count_open(session, ref.organization_id, ref.file_id)
+    if not waiting:
+        return ()
+    data = {
+        "file_id": ref.file_id,
+        "project_id": project_id,
+        "reviews": waiting,
+        "rows": {"in_review": rows_in_review},
+    }
+    return emit(session, ref.organization_id, EventType.REVIEW_NEEDED, data)
 
 
 def file_failed(

@@ -73,7 +73,7 @@ class GenerateReports:
                         source,
                         content_type=MEDIA_TYPES[ReportFormat.CSV],
                     )
-            return self.publish(ref, stored, written.rows)
+            return self.publish(ref, stored, written)
 
     def begin(self, ref: ReportRef) -> Report | None:
         """Note that the work has begun; None when the report was deleted."""
@@ -117,9 +117,9 @@ class GenerateReports:
             self.renderers[ReportFormat.CSV].render(whole, sink)
         return replace(content, groups=groups, details=largest.rows())
 
-    def publish(self, ref: ReportRef, stored: StoredObject, rows: int) -> ReportResult:
+    def publish(self, ref: ReportRef, stored: StoredObject, written: Written) -> ReportResult:
         """Complete the report, unless it was deleted or given up while it was rendered."""
-        organization_id, report_id = ref.organization_id, ref.report_id
+        organization_id, report_id, rows = ref.organization_id, ref.report_id, written.rows
         with tenant_session(self.engine, organization_id) as session:
             try:
                 report = queries.get_report(session, organization_id, report_id, lock=True)
@@ -130,8 +130,9 @@ class GenerateReports:
                 self.storage.delete(stored.key)
                 return self.ended(report, rows)
             queries.complete_report(
-                session, organization_id, report_id, path=stored.url, size_bytes=stored.size_bytes
-            )
+                session, organization_id, report_id, path=stored.url,
+                size_bytes=stored.size_bytes, totals=written.totals,
+            )  # fmt: skip
             after = {"rows": rows, "size_bytes": stored.size_bytes, "sha256": stored.sha256}
             note(session, ref, "report.completed", after)
             events = report_completed(session, report, rows, stored.size_bytes)

@@ -38,6 +38,7 @@ class Written:
     def __init__(self) -> None:
         self.rows = 0
         self.expected: int | None = None
+        self.totals = Totals(0, Decimal(), Decimal())  # of the report
         self.groups = Totals(0, Decimal(), Decimal())
         self.details = Totals(0, Decimal(), Decimal())
 
@@ -102,7 +103,7 @@ def content_of(
     kind = ReportType(report.report_type or ReportType.EMISSION_SUMMARY)
     columns = group_columns(effective_groups(kind, asked.group_by))
     scope = (session, report.organization_id, asked.reach, asked.wanted)
-    totals = report_figures.sum_all(*scope)
+    totals = written.totals = report_figures.sum_all(*scope)
     with_details = shows_details(kind, asked.include_details)
     written.expected = totals.count if with_details else 0
     details = report_figures.figures(*scope)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 from sqlalchemy import Engine
 from sqlmodel import Session
 from temporalio import activity
 
-from activities.status import end_failed, rejected_only
+from activities.events import start
+from activities.status import PIPELINE, end_failed, rejected_only
 from core.contracts import FailInput, FileRef, FileStatus, Problem, StageState
 from core.contracts_lifecycle import SettleInput, SettleResult
 from core.errors import NotFound
 from core.keys import trash_key, upload_key
-from core.ports import Pipeline, Storage
-from db.queries import lifecycle, pipeline
+from core.ports import Deliveries, Pipeline, Storage
+from db.queries import audit, lifecycle, pipeline
+
+log = logging.getLogger(__name__)
 
 CANCELLED = Problem(code="cancelled", message="Processing was cancelled on request.")
 BATCH_ROWS = 5_000
@@ -31,37 +35,65 @@ class SettleFiles:
         platform_engine: Engine,
         storage: Storage,
         pipeline: Pipeline,
+        deliveries: Deliveries | None = None,
         *,
         batch_rows: int = BATCH_ROWS,
     ) -> None:
         self.platform_engine = platform_engine
         self.storage = storage
         self.pipeline = pipeline
+        self.deliveries = deliveries
         self.batch_rows = batch_rows
 
     @activity.defn(name="settle_files")
     async def settle_files(self, request: SettleInput) -> SettleResult:
-        """Hide what was deleted from every link, mark its rows; stop what was to stop."""
+        """Hide what was deleted from every link, mark its rows; stop what was to stop.
+
+        A file that cannot be settled waits for its next turn and holds up nobody.
+        """
         done = SettleResult(attempt=activity.info().attempt)
         batches = MOST_BATCHES
         for row in await asyncio.to_thread(self.unsettled, request.older_than_s):
             activity.heartbeat()
             ref = FileRef(organization_id=row.organization_id, file_id=row.id, run=row.run)
-            running = await self.pipeline.cancel_file(ref)
-            if not row.deleted:
-                ended = not running and await asyncio.to_thread(self.end, ref)
-                done = done.model_copy(update={"cancelled": done.cancelled + ended})
-                continue
-            await asyncio.to_thread(self.hide, ref)
-            settled = False
-            while batches > 0 and not settled:
-                batches -= 1
-                marked = await asyncio.to_thread(self.mark, ref)
-                activity.heartbeat()
-                settled = marked == 0
-                done = done.model_copy(update={"rows_marked": done.rows_marked + marked})
-            done = done.model_copy(update={"deletions": done.deletions + settled})
+            try:
+                one = await self.settle(ref, deleted=row.deleted, batches=batches)
+            except Exception as error:
+                log.warning("file %s is not settled: %s", ref.file_id, type(error).__name__)
+                await asyncio.to_thread(self.postpone, ref)
+                one = SettleResult(failed=1)
+            batches -= -(-one.rows_marked // self.batch_rows)
+            done = done.plus(one)
         return done
+
+    async def settle(self, ref: FileRef, *, deleted: bool, batches: int) -> SettleResult:
+        """Settle one file, marking so many batches of its rows at most."""
+        running = await self.pipeline.cancel_file(ref)
+        if not deleted:
+            ended = not running and await asyncio.to_thread(self.end, ref)
+            return SettleResult(cancelled=int(ended))
+        await asyncio.to_thread(self.hide, ref)
+        rows = 0
+        for _ in range(batches):
+            marked = await asyncio.to_thread(self.mark, ref)
+            activity.heartbeat()
+            rows += marked
+            if not marked:
+                return SettleResult(deletions=1, rows_marked=rows)
+        return SettleResult(rows_marked=rows)
+
+    def postpone(self, ref: FileRef) -> None:
+        """Let a file wait for its next turn; one that had too many is given up, audibly."""
+        scope = (ref.organization_id, ref.file_id)
+        with Session(self.platform_engine) as session:
+            if lifecycle.postpone_settling(session, *scope):
+                log.error("file %s could not be settled for days and is given up", ref.file_id)
+                audit.record(
+                    session, ref.organization_id, PIPELINE, action="file.settling_given_up",
+                    object_type="file", object_id=ref.file_id,
+                    after={"attempts": lifecycle.SETTLE_ATTEMPTS},
+                )  # fmt: skip
+            session.commit()
 
     def unsettled(self, older_than_s: int) -> list[Any]:
         """Return what was asked for and is not carried out."""
@@ -113,6 +145,7 @@ class SettleFiles:
             )
             request = FailInput(**ref.model_dump(), progress=progress, problem=problem)
             counted = rejected_only(session, ref.organization_id, ref.file_id)
-            end_failed(session, request, counted)
+            events = end_failed(session, request, counted)
             session.commit()
+        start(self.deliveries, events)
         return True

@@ -142,13 +142,14 @@ def ask_to_stop(services: Services, who: Member, file_id: UUID) -> FileCancelled
         if file.status in ENDED:
             raise ApiError("file_not_running")
         first = file.cancel_requested_at is None
-        if first:
+        if first or file.settle_failures:
             queries.request_cancel(session, who.organization_id, file_id)
+        if first:
             audit.record(
                 session, who.organization_id, who.actor, action="file.cancel_requested",
                 object_type="file", object_id=file_id, before={"status": file.status},
             )  # fmt: skip
-            session.commit()
+        session.commit()
         session.refresh(file)
         assert file.cancel_requested_at is not None
         return FileCancelled(

@@ -24,6 +24,7 @@ from api.schemas.reports import (
     ReportItem,
     ReportPermissions,
     ReportProgressAnswer,
+    ReportSnapshot,
 )
 from api.schemas.reviews import RememberedItem, ReviewDetail, ReviewItem
 from core.contracts import ReportProgress
@@ -36,6 +37,7 @@ from core.reporting import (
     ReportFormat,
     ReportStatus,
     ReportType,
+    Totals,
     shows_details,
 )
 from db.models import (
@@ -51,7 +53,7 @@ from db.models import (
 from db.queries.emissions import Explained, Summary
 from db.queries.files import ScopeTotal as ScopeRow
 from db.queries.memory import MemoryRow
-from db.queries.reports import criteria_of
+from db.queries.reports import criteria_of, shown_by
 from db.queries.reviews import ByPerson, OpenReview
 
 # Only what was looked at, or what a deployment chose not to look at, leaves the house again.
@@ -264,6 +266,7 @@ def report_item(report: Report) -> ReportItem:
 def report_detail(
     report: Report,
     *,
+    now: Totals | None,
     progress: ReportProgress | None,
     estimated_completion: dt.datetime | None,
     may_delete: bool,
@@ -282,12 +285,24 @@ def report_detail(
             "layout": asked.layout,
             "annex_url": annex_url(report, storage, expires_s),
             "progress": report_progress(report, progress),
+            "snapshot": report_snapshot(report, now),
             "estimated_completion": estimated_completion,
             "download_url": report_url(report, storage, expires_s),
             "permissions": ReportPermissions(delete=may_delete),
             "audit": [AuditEntry.model_validate(event) for event in events],
         }
     )
+
+
+def report_snapshot(report: Report, now: Totals | None) -> ReportSnapshot | None:
+    """Return whether a report still shows what its criteria let through; None if nobody knows."""
+    shown = shown_by(report)
+    if shown is None or now is None:
+        return None
+    return ReportSnapshot(
+        outdated=shown != now, figures_shown=shown.count, figures_now=now.count,
+        kg_co2e_shown=float(shown.kg_co2e), kg_co2e_now=float(now.kg_co2e),
+    )  # fmt: skip
 
 
 def report_progress(report: Report, progress: ReportProgress | None) -> ReportProgressAnswer:

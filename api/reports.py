@@ -19,12 +19,13 @@ from api.services import Services
 from core.contracts import ReportProgress, ReportRef
 from core.keys import report_key
 from core.permissions import Operation, may
-from core.reporting import ReportFormat, ReportStatus, ReportType, shows_details
+from core.reporting import ReportFormat, ReportStatus, ReportType, Totals, shows_details
 from db.engine import TenantSession, tenant_session
 from db.ids import uuid7
 from db.models import AuditEvent, Report
 from db.queries import audit
 from db.queries import reports as queries
+from db.queries.emission_sums import total_of
 from db.queries.emissions import count_emissions
 
 log = logging.getLogger("tonnage.api")
@@ -41,10 +42,11 @@ SUMMED_ROWS_PER_S = 120_000
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A report with its audit trail."""
+    """A report with its audit trail, and what its criteria let through by now."""
 
     report: Report
     events: Sequence[AuditEvent]
+    now: Totals | None = None  # where it can be compared
 
 
 def estimate(now: dt.datetime, rows: int, *, details: bool) -> dt.datetime:
@@ -131,7 +133,11 @@ def load(services: Services, who: Member, report_id: UUID) -> Found:
         if report is None:
             raise ApiError("not_found")
         events = audit.of_object(session, who.organization_id, "report", report_id)
-    return Found(report, events)
+        now = None
+        if report.status == ReportStatus.COMPLETED and queries.shown_by(report) is not None:
+            asked = queries.criteria_of(report)
+            now = total_of(session, who.organization_id, asked.reach, asked.wanted)
+    return Found(report, events, now)
 
 
 async def progress(services: Services, who: Member, report: Report) -> ReportProgress | None:

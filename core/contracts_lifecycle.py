@@ -34,12 +34,19 @@ class SettleInput(Payload):
 
 
 class SettleResult(Payload):
-    """How many deletions were carried out to their end, and how many files stopped."""
+    """How many deletions were carried out to their end, how many files stopped or could not."""
 
     deletions: int = 0
     rows_marked: int = 0
     cancelled: int = 0
+    failed: int = 0  # files that wait for their next turn, or were given up
     attempt: int = 1
+
+    def plus(self, other: SettleResult) -> SettleResult:
+        """Return the sums."""
+        names = ("deletions", "rows_marked", "cancelled", "failed")
+        sums = {name: getattr(self, name) + getattr(other, name) for name in names}
+        return self.model_copy(update=sums)
 
 
 class PurgeResult(Payload):

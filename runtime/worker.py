@@ -144,7 +144,7 @@ def _pipeline_activities(
     )
     parse = ParseFile(engine, storage, run_parser, work_dir=work_dir)
     preview = PreviewRecalculations(engine, EcbRates())
-    commit = CommitRecalculations(engine, EcbRates())
+    commit = CommitRecalculations(engine, EcbRates(), DeliveryStarter(client))
 
     def close() -> None:
         engine.dispose()
@@ -162,7 +162,7 @@ def _pipeline_activities(
         status.fail_file,
         sweep.start_orphans,
         ResumeFile(engine, storage).resume_file,
-        SettleFiles(platform, storage, pipeline).settle_files,
+        SettleFiles(platform, storage, pipeline, DeliveryStarter(client)).settle_files,
         purge.list_organizations,
         purge.purge_organization,
         purge.purge_logins,

@@ -97,6 +97,7 @@ async def get_report(
     response.headers["ETag"] = etag(found.report.updated_at)
     return report_detail(
         found.report,
+        now=found.now,
         progress=progress,
         estimated_completion=reports.estimate_again(found.report, progress),
         may_delete=reports.may_delete(who, found.report),

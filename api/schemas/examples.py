@@ -326,6 +326,13 @@ REPORT_DETAIL: dict[str, Any] = REPORT_ITEM | {
     "layout": "standard",
     "annex_url": None,
     "progress": {"rows_written": None, "rows_total": None, "percent": 100.0},
+    "snapshot": {
+        "outdated": True,
+        "figures_shown": 371,
+        "figures_now": 360,
+        "kg_co2e_shown": 18240.75,
+        "kg_co2e_now": 17912.5,
+    },
     "estimated_completion": None,
     "download_url": "/v1/downloads?token=…",
     "permissions": {"delete": True},

@@ -138,6 +138,19 @@ class ReportProgressAnswer(Answer):
     percent: float
 
 
+class ReportSnapshot(Answer):
+    """Whether a report, which is one moment's, still shows what its criteria let through.
+
+    Figures that were deleted, added or recalculated since make it outdated.
+    """
+
+    outdated: bool
+    figures_shown: int = Field(description="In the report")
+    figures_now: int = Field(description="Under the same criteria, at this moment")
+    kg_co2e_shown: float
+    kg_co2e_now: float
+
+
 class ReportPermissions(Answer):
     """What the caller may do with it."""
 
@@ -155,6 +168,9 @@ class ReportDetail(ReportItem):
         description="Every figure as CSV, beside a PDF that lists the largest; as download_url"
     )
     progress: ReportProgressAnswer
+    snapshot: ReportSnapshot | None = Field(
+        description="null until completed, and for reports of before this was kept"
+    )
     estimated_completion: dt.datetime | None = Field(description="null once it has ended")
     download_url: str | None = Field(description="Works for a few minutes; null until completed")
     permissions: ReportPermissions

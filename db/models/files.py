@@ -1,6 +1,7 @@
 """Uploads, what happened to them, and what is wrong with their rows."""
 
 import datetime as dt
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -51,6 +52,8 @@ class File(SQLModel, table=True):
         default=None, sa_type=ARRAY(Uuid), sa_column_kwargs={"server_default": BY_DATABASE}
     )
     deletion_pending: bool = False
+    settle_failures: int = 0
+    settle_after: dt.datetime | None = time_column()
     processing_started_at: dt.datetime | None = time_column()
     processing_completed_at: dt.datetime | None = time_column()
     created_at: dt.datetime | None = time_column()
@@ -128,6 +131,9 @@ class Report(SQLModel, table=True):
     object_storage_path: str | None = None
     file_format: str | None = None
     file_size: int | None = Field(default=None, sa_type=BigInteger)
+    figures: int | None = None
+    kg_co2e: Decimal | None = None
+    biogenic_kg_co2: Decimal | None = None
     status: str | None = "generating"
     generation_started_at: dt.datetime | None = time_column()
     generation_completed_at: dt.datetime | None = time_column()

@@ -22,6 +22,7 @@ from sqlmodel import Session
 
 from core import exact
 from core.permissions import Reach
+from core.reporting import Totals
 from db.models import EmissionTotal
 from db.queries.emission_filter import (
     EMISSION,
@@ -91,6 +92,18 @@ def summarize(
         types=len(types),
         upstream_kg_co2e=float(exact.total(row.upstream for row in rows)),
         outside_of_scopes_kg_co2=float(exact.total(row.outside for row in rows)),
+    )
+
+
+def total_of(
+    session: Session, organization_id: UUID, reach: Reach, wanted: EmissionFilter
+) -> Totals:
+    """Return the exact sums of everything the filter lets through, as a report has them."""
+    rows = _groups(session, organization_id, reach, wanted)
+    return Totals(
+        sum(row.figures for row in rows),
+        exact.total(row.kg for row in rows if not row.biogenic),
+        exact.total(row.kg for row in rows if row.biogenic),
     )
 
 

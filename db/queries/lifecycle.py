@@ -21,6 +21,8 @@ from db.ids import uuid7
 from db.models import File
 from db.queries.files import FILE, visible
 
+# A failure doubles the wait from a minute to six hours; twenty of them take more than two days.
+SETTLE_ATTEMPTS = 20
 FIGURE_DELETED = "figure_deleted"
 AFTERWARDS = -1  # the part of issues that came after the pipeline
 
@@ -63,7 +65,8 @@ def delete_file(
     """Delete a file that the caller has locked; return exactly what goes with it."""
     row = session.execute(
         text(
-            "UPDATE files SET deleted_at = now(), deletion_pending = true,"
+            "UPDATE files SET deleted_at = now(), deletion_pending = true, settle_failures = 0,"
+            " settle_after = NULL,"
             " purge_at = now() + make_interval(days => :days)"
             " WHERE organization_id = :organization_id AND id = :file_id"
             " RETURNING purge_at,"
@@ -169,10 +172,11 @@ def deleted_rows(
 
 
 def request_cancel(session: Session, organization_id: UUID, file_id: UUID) -> None:
-    """Note that a file shall stop: asked once, remembered until it has ended."""
+    """Note that a file shall stop: remembered until it has ended; asking again tries it anew."""
     session.execute(
         text(
-            "UPDATE files SET cancel_requested_at = coalesce(cancel_requested_at, now())"
+            "UPDATE files SET cancel_requested_at = coalesce(cancel_requested_at, now()),"
+            " settle_failures = 0, settle_after = NULL"
             " WHERE organization_id = :organization_id AND id = :file_id"
         ),
         {"organization_id": organization_id, "file_id": file_id},
@@ -243,7 +247,7 @@ def run_of(session: Session, organization_id: UUID, file_id: UUID) -> Run | None
 
 def unsettled(session: Session, older_than_s: int, limit: int = 200) -> Sequence[Any]:
     """Return files whose deletion is not carried out, or that were to stop and did not; as
-    platform."""
+    platform. What failed waits, behind what is new; what failed too often is not among them."""
     return session.execute(
         text(
             "SELECT organization_id, id, processing_runs AS run, deleted_at IS NOT NULL AS deleted"
@@ -251,7 +255,22 @@ def unsettled(session: Session, older_than_s: int, limit: int = 200) -> Sequence
             " AND (deletion_pending OR (deleted_at IS NULL"
             "   AND status NOT IN ('completed', 'failed')"
             "   AND cancel_requested_at < now() - make_interval(secs => :age)))"
-            " ORDER BY coalesce(deleted_at, cancel_requested_at) LIMIT :limit"
+            " AND settle_failures < :most AND coalesce(settle_after, '-infinity') <= now()"
+            " ORDER BY coalesce(settle_after, deleted_at, cancel_requested_at) LIMIT :limit"
         ),
-        {"age": older_than_s, "limit": limit},
+        {"age": older_than_s, "limit": limit, "most": SETTLE_ATTEMPTS},
     ).all()
+
+
+def postpone_settling(session: Session, organization_id: UUID, file_id: UUID) -> bool:
+    """Let a file that could not be settled wait; tell whether it is given up now."""
+    failures = session.execute(
+        text(
+            "UPDATE files SET settle_failures = settle_failures + 1, settle_after = now() +"
+            " least(interval '6 hours', interval '1 minute' * power(2, settle_failures))"
+            " WHERE organization_id = :organization_id AND id = :file_id"
+            " AND settle_failures < :most RETURNING settle_failures"
+        ),
+        {"organization_id": organization_id, "file_id": file_id, "most": SETTLE_ATTEMPTS},
+    ).scalar_one_or_none()
+    return failures == SETTLE_ATTEMPTS

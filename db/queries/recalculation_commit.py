@@ -131,10 +131,11 @@ def settle_file(
 
 def change_decisions(
     session: Session, organization_id: UUID, recalculation_id: UUID, file_id: UUID
-) -> None:
+) -> int:
     """Put the proposals in the place of the decisions whose figures change, reviews with them.
 
-    As in the pipeline: what is flagged is listed for review, what is sure is not.
+    As in the pipeline: what is flagged is listed for review, what is sure is not. Returns how many
+    reviews are open now that were not.
     """
     where = {"organization_id": organization_id, "id": recalculation_id, "file_id": file_id}
     names = [name.strip().removeprefix("{d}.") for name in DECIDED.split(",")]
@@ -161,8 +162,11 @@ def change_decisions(
         ),
         where,
     )
-    session.execute(
+    opened = session.execute(
         text(
+            "WITH standing AS MATERIALIZED (SELECT decision_id FROM reviews"
+            " WHERE organization_id = :organization_id AND file_id = :file_id"
+            " AND status = 'open' AND deleted_at IS NULL), asked AS ("
             "INSERT INTO reviews (organization_id, id, file_id, decision_id, reason_code, reason,"
             " row_count, kg_at_risk) SELECT :organization_id, gen_random_uuid(), p.file_id,"
             " p.decision_id, coalesce(p.reasons->0->>'code', 'low_confidence'),"
@@ -172,9 +176,12 @@ def change_decisions(
             " reason_code = excluded.reason_code, reason = excluded.reason,"
             " kg_at_risk = excluded.kg_at_risk, status = 'open', deleted_at = NULL"
             " WHERE reviews.status = 'open' OR reviews.applied_at IS NOT NULL"
+            " RETURNING decision_id) SELECT count(*) FROM asked"
+            " WHERE decision_id NOT IN (SELECT decision_id FROM standing)"
         ),
         where,
     )
+    return int(opened.scalar_one())
 
 
 def file_totals(
@@ -195,6 +202,18 @@ def file_totals(
         "old_kg_co2e": float(row.old_kg),
         "new_kg_co2e": float(row.new_kg),
     }
+
+
+def rows_in_review(session: Session, organization_id: UUID, file_id: UUID) -> int:
+    """Return how many rows of a file have no figure because they wait for a person."""
+    found = session.execute(
+        text(
+            "SELECT rows_in_review FROM files WHERE organization_id = :organization_id"
+            " AND id = :file_id"
+        ),
+        {"organization_id": organization_id, "file_id": file_id},
+    )
+    return int(found.scalar_one())
 
 
 def next_event(session: Session, organization_id: UUID, file_id: UUID) -> int:

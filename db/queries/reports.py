@@ -14,7 +14,14 @@ from sqlmodel import Session
 
 from core.errors import NotFound
 from core.permissions import Reach
-from core.reporting import GroupBy, ReportFormat, ReportLayout, ReportStatus, ReportType
+from core.reporting import (
+    GroupBy,
+    ReportFormat,
+    ReportLayout,
+    ReportStatus,
+    ReportType,
+    Totals,
+)
 from db.models import Report
 from db.queries import paging
 from db.queries.emissions import EmissionFilter
@@ -210,14 +217,28 @@ def mark_started(session: Session, organization_id: UUID, report_id: UUID) -> No
 
 
 def complete_report(
-    session: Session, organization_id: UUID, report_id: UUID, *, path: str, size_bytes: int
+    session: Session,
+    organization_id: UUID,
+    report_id: UUID,
+    *,
+    path: str,
+    size_bytes: int,
+    totals: Totals,
 ) -> None:
-    """Publish a report."""
+    """Publish a report; its totals tell later whether the figures are still the same."""
     _change(
         session, organization_id, report_id,
         status=ReportStatus.COMPLETED.value, object_storage_path=path, file_size=size_bytes,
-        generation_completed_at=func.now(), error_message=None,
+        generation_completed_at=func.now(), error_message=None, figures=totals.count,
+        kg_co2e=totals.kg_co2e, biogenic_kg_co2=totals.biogenic_kg_co2,
     )  # fmt: skip
+
+
+def shown_by(report: Report) -> Totals | None:
+    """Return the totals that a completed report shows; None when that was not kept yet."""
+    if report.figures is None or report.kg_co2e is None or report.biogenic_kg_co2 is None:
+        return None
+    return Totals(report.figures, report.kg_co2e, report.biogenic_kg_co2)
 
 
 def fail_report(session: Session, organization_id: UUID, report_id: UUID, message: str) -> None:

@@ -304,5 +304,6 @@ def count_open(session: Session, organization_id: UUID, file_id: UUID) -> int:
         REVIEW.organization_id == organization_id,
         REVIEW.file_id == file_id,
         REVIEW.status == "open",
+        REVIEW.deleted_at.is_(None),
     )
     return session.scalar(query) or 0

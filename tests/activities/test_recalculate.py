@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Engine, text
 from temporalio.exceptions import ApplicationError
 
+from activities.commit_recalculation import CommitRecalculations
 from core.calculation import verify
 from core.contracts import (
     FailRecalculationInput,
@@ -27,9 +28,11 @@ from tests.activities.recalculated import (
     NEW_KG,
     OLD,
     OLD_KG,
+    NoRates,
     Recalculated,
 )
 from tests.factories import Uploader
+from tests.webhook_rows import Endpoints, RecordingStarter
 
 
 @pytest.fixture
@@ -193,7 +196,7 @@ def test_a_crash_in_the_middle_of_a_file_leaves_all_of_its_old_figures(
     world.request_commit(ref)
     with world.as_tenant() as session:
         task, file_id = task_and(world, ref, file)
-        assert world.commit.apply(session, ref.organization_id, task, file_id) == 3
+        assert world.commit.apply(session, ref.organization_id, task, file_id).rows == 3
         session.rollback()  # what a killed worker leaves
     assert kg(world, file) == OLD_KG
     assert world.sql("SELECT FROM emission_revisions") == []
@@ -337,6 +340,34 @@ def test_an_unsure_match_is_listed_for_review_and_a_sure_one_no_more(world: Reca
         ("12 laptops", "held", None),
         ("Electricity", "flagged", 9_027.0),
     ]
+
+
+@pytest.mark.parametrize(
+    ("flagged", "reviews"),
+    [
+        ({"Diesel", "Electricity"}, [2, 3]),  # one more waits: it is told
+        ({"Diesel"}, [2]),  # as before
+        (set(), [2]),  # one less
+    ],
+)
+def test_what_a_recalculation_lists_for_review_is_told(
+    world: Recalculated, flagged: set[str], reviews: list[int]
+) -> None:
+    uploader, starter = world.uploader, RecordingStarter()
+    endpoints = Endpoints(uploader.engine, uploader.organization_id, uploader.user_id)
+    endpoints.add("review.needed")
+    world.commit = CommitRecalculations(world.engine, NoRates(), starter)
+    world.script.flagged = {"Diesel"}
+    file = world.completed()  # 12 laptops wait for a person as well
+    world.script.flagged = flagged
+    world.committed(world.previewed())
+    told = [payload["data"] for payload in endpoints.payloads()]
+    assert [data["reviews"] for data in told] == reviews
+    assert told[-1] == {
+        "organization_id": str(file.organization_id), "file_id": str(file.file_id),
+        "project_id": None, "reviews": reviews[-1], "rows": {"in_review": 1},
+    }  # fmt: skip
+    assert len(starter.started) == len(reviews) - 1
 
 
 def test_a_second_recalculation_against_the_same_releases_finds_the_same_figures(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,15 +17,17 @@ from activities.resume import ResumeFile
 from activities.settle import SettleFiles
 from core.contracts import FileProgress, FileRef, FileStatus, Stage, StageProgress, StageState
 from core.contracts_lifecycle import SettleInput
-from core.errors import NotFound, Superseded
+from core.errors import NotFound, Superseded, Unavailable
 from core.keys import trash_key, upload_key
 from core.permissions import Reach
 from core.resuming import is_done
 from db.engine import tenant_session
 from db.queries import lifecycle, pipeline
+from runtime.adapters.storage_local import LocalStorage
 from tests.activities.test_match_and_calculate import Stages, stages
 from tests.factories import Uploader
 from tests.fakes_api import FakePipeline
+from tests.webhook_rows import Endpoints, RecordingStarter
 
 __all__ = ["stages"]  # a fixture
 
@@ -109,6 +113,84 @@ async def test_a_workflow_that_goes_on_is_told_again_and_a_fresh_wish_is_left_al
     await ActivityEnvironment().run(settle(uploader, fake).settle_files, SettleInput())
     assert fake.stopped_files == [ref]
     assert uploader.file(ref).status == "calculating"
+
+
+class Poisoned(LocalStorage):
+    """A store that does not let go of some objects."""
+
+    stuck: frozenset[str] = frozenset()
+
+    def move(self, source_key: str, target_key: str) -> None:
+        if source_key in self.stuck:
+            raise Unavailable("the object is held")
+        super().move(source_key, target_key)
+
+
+async def test_a_file_that_cannot_be_settled_holds_up_nobody_and_is_given_up_in_the_end(
+    stages: Stages, storage: LocalStorage, tmp_path: Path
+) -> None:
+    uploader = stages.uploader
+    poison, other = uploader.upload(b"1"), uploader.upload(b"2")
+    held = Poisoned(tmp_path / "objects", public_url="http://test", secret=b"s" * 32)
+    held.stuck = frozenset({upload_key(poison.organization_id, poison.file_id)})
+    activity = SettleFiles(uploader.engine, held, FakePipeline())
+    long_ago = "deleted_at = now() - interval '1 day', deletion_pending = true"
+    change(uploader, poison, long_ago)
+    change(uploader, other, long_ago.replace("1 day", "1 hour"))
+    result = await ActivityEnvironment().run(activity.settle_files, SettleInput())
+    assert (result.deletions, result.failed) == (1, 1)
+    assert not uploader.file(other).deletion_pending
+    again = await ActivityEnvironment().run(activity.settle_files, SettleInput())
+    assert again.failed == 0  # it waits for a minute
+    [row] = uploader.rows(
+        "SELECT settle_failures, settle_after - now() AS wait FROM files WHERE id = :file_id",
+        poison,
+    )
+    assert row.settle_failures == 1
+    assert dt.timedelta(seconds=5) < row.wait <= dt.timedelta(minutes=1)
+    for turn in range(2, lifecycle.SETTLE_ATTEMPTS + 1):
+        change(uploader, poison, "settle_after = now() - interval '1 s'")
+        result = await ActivityEnvironment().run(activity.settle_files, SettleInput())
+        assert result.failed == 1, turn
+    [row] = uploader.rows(
+        "SELECT settle_after - now() AS wait FROM files WHERE id = :file_id", poison
+    )
+    assert dt.timedelta(hours=5) < row.wait <= dt.timedelta(hours=6)
+    change(uploader, poison, "settle_after = now() - interval '1 s'")
+    result = await ActivityEnvironment().run(activity.settle_files, SettleInput())
+    assert result.failed == 0
+    given_up = uploader.rows(
+        "SELECT after FROM audit_events WHERE action = 'file.settling_given_up'"
+        " AND object_id = :file_id", poison,
+    )  # fmt: skip
+    assert [event.after for event in given_up] == [{"attempts": lifecycle.SETTLE_ATTEMPTS}]
+
+
+async def test_asking_again_begins_anew(stages: Stages) -> None:
+    uploader, ref = stages.uploader, stages.calculated()
+    change(
+        uploader, ref, "status = 'calculating', settle_failures = 20,"
+        " cancel_requested_at = now() - interval '1 day', settle_after = now() + interval '6 h'",
+    )  # fmt: skip
+    activity = settle(uploader, FakePipeline(running=False))
+    assert (await ActivityEnvironment().run(activity.settle_files, SettleInput())).cancelled == 0
+    with Session(uploader.engine) as session:
+        lifecycle.request_cancel(session, ref.organization_id, ref.file_id)
+        session.commit()
+    assert (await ActivityEnvironment().run(activity.settle_files, SettleInput())).cancelled == 1
+
+
+async def test_a_file_that_the_sweep_ends_is_told_at_once(stages: Stages) -> None:
+    uploader, ref = stages.uploader, stages.calculated()
+    endpoints = Endpoints(uploader.engine, uploader.organization_id, uploader.user_id)
+    webhook_id = endpoints.add("file.failed")
+    change(uploader, ref, "status = 'calculating', cancel_requested_at = now() - interval '1 min'")
+    starter = RecordingStarter()
+    activity = SettleFiles(uploader.engine, uploader.storage, FakePipeline(running=False), starter)
+    await ActivityEnvironment().run(activity.settle_files, SettleInput())
+    [payload] = endpoints.payloads()
+    assert payload["data"]["error"]["code"] == "cancelled"
+    assert [started.webhook_id for started in starter.started] == [webhook_id]
 
 
 @pytest.mark.parametrize(
