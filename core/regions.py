@@ -118,8 +118,9 @@ def _code(upper: str) -> str | None:
         return f"CA-{part}" if part in _CA else None
     if country == "GB":
         return "GB" if part in ("ENG", "SCT", "WLS", "NIR", "GBN", "UKM") else None
-    # Other countries' subdivisions are taken on the form of their code alone.
-    return f"{country}-{part}"
+    # Other countries' subdivisions are taken on the form of their code alone: up to three signs
+    # (ISO 3166-2), and never behind a blank, for "kg CO2" is no place in Kyrgyzstan.
+    return f"{country}-{part}" if len(part) <= 3 and " " not in upper else None
 
 
 def holds_us_states(texts: Iterable[str]) -> bool:

@@ -24,6 +24,7 @@ from core.parsing.tables import (
     find_header,
     no_headings,
     starts_table,
+    unread_tables,
 )
 from core.parsing.wide import Wide
 
@@ -77,6 +78,12 @@ class SheetParser:
         self._refuse_nul(header)
         tables: list[TableReport] = []
         above = head[: header.at]
+        where = f'Sheet "{self._name[:60]}": ' if self._name else ""
+        self._notes += [
+            f"{where}Row {number} may head another table; what stands above the headings in row "
+            f"{head[header.at].number} was not read. Put each table on a sheet of its own."
+            for number in unread_tables(above)[:5]
+        ]
         plan = self._plan(head, header, above)
         while True:
             below = head[header.at + header.lines :]

@@ -48,11 +48,28 @@ def find_header(
     """Find the heading among the first rows of a sheet, None where there is no table.
 
     A heading is a row of words of which we know some, or one whose signature is `known`; two lines
-    are read as one heading where the cells of the lower complete those of the upper.
+    are read as one heading where the cells of the lower complete those of the upper. The best is
+    taken, unless a table of its own stands above it: what is above the first heading is not read.
     """
+    best, best_score = _best(rows, range(min(len(rows), SEARCH_ROWS)), mapping, merges, known)
+    if best is None or best_score < _LEAST_SCORE:
+        return _plain_header(rows, mapping)
+    for at in range(best.at):
+        if starts_table(rows[at]) and _is_figures(rows[at + 1 : best.at]):
+            return _best(rows, range(at, at + 1), mapping, merges, known)[0]
+    return best
+
+
+def _best(
+    rows: Sequence[Row],
+    places: range,
+    mapping: Mapping[str, str],
+    merges: Sequence[Merge],
+    known: Collection[str],
+) -> tuple[Header | None, float]:
     best: Header | None = None
     best_score = 0.0
-    for at in range(min(len(rows), SEARCH_ROWS)):
+    for at in places:
         above_months = _years(rows[at]) and at + 1 < len(rows) and _is_wordy(rows[at + 1])
         if not _is_wordy(rows[at]) and not above_months:
             continue
@@ -64,9 +81,28 @@ def find_header(
                 score += _KNOWN
             if score > best_score + 1e-9:
                 best, best_score = header, score
-    if best is not None and best_score >= _LEAST_SCORE:
-        return best
-    return _plain_header(rows, mapping)
+    return best, best_score
+
+
+def _is_figures(rows: Sequence[Row]) -> bool:
+    """Tell whether the first of these rows that is not blank holds a number among other cells."""
+    for row in rows:
+        filled = [cell for cell in row.cells if cell.strip()]
+        if filled:
+            return len(filled) > 1 and any(is_number(cell) for cell in filled)
+    return False
+
+
+def unread_tables(above: Sequence[Row]) -> list[int]:
+    """Return the rows above a table that may head another one, of which we are not sure enough."""
+    return [
+        row.number
+        for at, row in enumerate(above)
+        if _is_wordy(row)
+        and not any(is_number(cell) for cell in row.cells if cell.strip())
+        and _score(row.cells, {}) >= _LEAST_SCORE
+        and _is_figures(above[at + 1 :])
+    ]
 
 
 def no_headings(rows: Sequence[Row], mapping: Mapping[str, str]) -> Header | None:

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, given, settings
 from sqlalchemy import Engine
 
 from activities.objects import read_table
@@ -20,6 +22,8 @@ from core.errors import NotFound
 from core.keys import activities_key, typed_part_key
 from core.validation import rows_of
 from runtime.parse_child import run_parse
+from tests.activities.test_files_at_hand import read_back
+from tests.core.parsing.test_every_row import HEADINGS, as_text, lines
 from tests.factories import Uploader
 
 CSV = b"""activity,quantity,unit,country,year
@@ -157,3 +161,21 @@ def test_a_deleted_file_is_not_written_to(
         session.commit()
     with pytest.raises(NotFound):
         run(validate.validate_part, part(ref))
+
+
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=lines)
+def test_every_row_of_any_table_has_one_outcome_in_the_database(
+    body: list[list[str]], uploader: Uploader, parse: ParseFile, validate: ValidatePart,
+    run: Callable[..., Any],
+) -> None:  # fmt: skip
+    first = ["Diesel", "5", "litres", uuid4().hex]  # no upload is the same as another
+    ref = uploader.upload(as_text([HEADINGS, first, *body]))
+    parsed = run(parse.parse_file, ref)
+    if parsed.problem:
+        assert parsed.problem.code == "not_text"
+        return
+    results = [run(validate.validate_part, part(ref, n)) for n in range(parsed.parts)]
+    valid = sum(result.valid for result in results)
+    assert valid + sum(result.rejected for result in results) == parsed.rows
+    read_back(uploader, ref, parsed.rows, valid, parsed.parts)

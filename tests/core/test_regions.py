@@ -25,7 +25,8 @@ from core.regions import RegionProblem, holds_us_states, parse_region
         ("España", "ES"), ("Espana", "ES"), ("Pays-Bas", "NL"), ("The Netherlands", "NL"),
         ("Czech Republic", "CZ"), ("Côte d'Ivoire", "CI"), ("Georgia", "GE"), ("EU", "EU"),
         ("Atlantis", None), ("Head office", None), ("US-ZZ", None), ("France, DE", None),
-        ("Germany (FR)", None), ("TX", None),
+        ("Germany (FR)", None), ("TX", None), ("kg CO2e", None),
+        ("kg CO2", None), ("kg-CO2e", None),
     ],
 )  # fmt: skip
 def test_a_region_is_its_iso_code_or_unknown(text: str, code: str | None) -> None:

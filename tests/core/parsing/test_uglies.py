@@ -226,3 +226,38 @@ def test_a_row_without_any_figure_is_one_rejection(tmp_path: Path) -> None:
     found = read(tmp_path, "Fuel,Unit,Jan 2024,Feb 2024\nGas,kWh,1,2\nOil,litres,,-\n")
     assert len(found.rows) == 2
     assert found.rejected == [(3, "number_missing")]
+
+
+def test_a_table_above_a_better_known_one_is_read_too(tmp_path: Path) -> None:
+    upper = "Activity,Quantity,Unit\nDiesel,5,litres\nPetrol,6,litres\n"
+    lower = "Activity,Quantity,Unit,Date,Country\nGas,7,kWh,2024-01-01,GB\n"
+    path, out = tmp_path / "a.csv", tmp_path / "out"
+    path.write_text(f"Fuels and heat\n\n{upper}\n{lower}")
+    out.mkdir()
+    report = parse_file(path, out, ParseOptions(filename="a.csv"))
+    # two rows, the blank line below them, one row
+    assert [(table.header_row, table.rows) for table in report.tables] == [(3, 3), (7, 1)]
+    assert report.notes == ()
+
+
+def test_a_table_above_that_we_are_not_sure_of_is_told(tmp_path: Path) -> None:
+    path, out = tmp_path / "a.csv", tmp_path / "out"
+    path.write_text("Site,kWh\nA,5\nB,6\n\nActivity,Quantity,Unit,Country\nGas,7,kWh,GB\n")
+    out.mkdir()
+    report = parse_file(path, out, ParseOptions(filename="a.csv"))
+    (table,) = report.tables
+    assert (table.header_row, [row.number for row in table.outside]) == (5, [1, 2, 3, 5])
+    (note,) = report.notes
+    assert note.startswith("Row 1 may head another table; what stands above the headings in row 5")
+
+
+def test_lines_above_a_table_that_only_name_things_are_no_table(tmp_path: Path) -> None:
+    path, out = tmp_path / "a.csv", tmp_path / "out"
+    path.write_text(
+        "Company,Acme\nYear,2024\nQuantity,of activity,by unit\n\n"
+        "Activity,Quantity,Unit,Country\nGas,7,kWh,GB\n"
+    )
+    out.mkdir()
+    report = parse_file(path, out, ParseOptions(filename="a.csv"))
+    (table,) = report.tables
+    assert (table.header_row, report.notes) == (5, ())
