@@ -13,10 +13,10 @@ from pydantic import ValidationError
 from sqlalchemy.exc import OperationalError
 from starlette.concurrency import run_in_threadpool
 
-from api import docs, errors, idempotency, openapi
+from api import docs, errors, idempotency, openapi, parameters
 from api.etags import Conditional
 from api.json_bodies import StrictJson
-from api.middleware import BodyLimit, RequestContext
+from api.middleware import BodyLimit, HeadLimit, RequestContext
 from api.routes import (
     api_keys,
     audit,
@@ -120,6 +120,7 @@ def create_app(
     app.state.meters = meters = Meters()
     errors.install(app)
     idempotency.install(app)
+    parameters.install(app)
     for module in (
         auth,
         passwords,
@@ -151,6 +152,7 @@ def create_app(
     app.add_middleware(StrictJson)
     app.add_middleware(BodyLimit, upload_max_bytes=settings.upload_max_bytes)
     app.add_middleware(Watch, meters=meters, tracer=tracing.tracer if tracing else None)
+    app.add_middleware(HeadLimit)
     app.add_middleware(RequestContext, https=settings.public_url.startswith("https://"))
     return app
 

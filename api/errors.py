@@ -138,6 +138,8 @@ CATALOG: Mapping[str, Kind] = {
         412, "It was changed since you read it; read it again and decide anew."
     ),
     "body_too_large": Kind(413, "The request body is larger than this operation takes."),
+    "uri_too_long": Kind(414, "Path and query are longer than 16 KiB."),
+    "headers_too_large": Kind(431, "The request has more than 100 headers, or 16 KiB of them."),
     "file_too_large": Kind(413, "The file is larger than this deployment takes."),
     "unsupported_media_type": Kind(415, "Send the content type that this operation documents."),
     "type_not_allowed": Kind(415, "Files of this type cannot be processed."),

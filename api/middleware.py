@@ -14,6 +14,8 @@ from api.errors import ApiError, internal_error, problem_response
 from api.limits import headers_of
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+URI_BYTES = HEADER_BYTES = 16 * 1024  # a sign-on's code and state may take some KiB
+HEADERS = 100
 JSON_BODY_BYTES = 1024**2
 AUTH_BODY_BYTES = 16 * 1024  # anybody may send these, and each fault in them costs time
 FORM_OVERHEAD_BYTES = 256 * 1024  # boundaries, part headers and the small fields of an upload
@@ -71,6 +73,31 @@ class RequestContext:
             if started:
                 raise
             await internal_error(scope, error)(scope, receive, send_with_headers)
+
+
+class HeadLimit:
+    """Refuse what comes before the body when there is too much of it.
+
+    The server gives up on a head of 64 KiB that has no end; one that came whole gets here.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = scope["headers"]
+        if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > URI_BYTES:
+            code = "uri_too_long"
+        elif len(headers) > HEADERS or sum(len(n) + len(v) for n, v in headers) > HEADER_BYTES:
+            code = "headers_too_large"
+        else:
+            await self.app(scope, receive, send)
+            return
+        response = problem_response(scope, code, headers={"Connection": "close"})
+        await response(scope, receive, send)
 
 
 class BodyLimit:

@@ -14,7 +14,10 @@ from api.schemas.examples import BY_SCHEMA
 from core.permissions import ALLOWED, Operation
 
 # What any operation may answer, whatever it does.
-ALWAYS = ("validation_failed", "internal_error", "unavailable", "busy")
+ALWAYS = (
+    "uri_too_long", "validation_failed", "headers_too_large", "internal_error", "unavailable",
+    "busy",
+)  # fmt: skip
 SIGNED_IN = ("unauthenticated",)
 IN_ORGANIZATION = ("unauthenticated", "organization_required", "not_found")
 WITH_BODY = ("malformed_request", "body_too_large", "unsupported_media_type", "request_timeout")

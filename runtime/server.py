@@ -3,19 +3,53 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import signal
+import sys
+from http import HTTPStatus
 from types import FrameType
 from typing import Any
+from uuid import uuid4
 
+import h11
 import uvicorn
 from uvicorn.importer import import_from_string
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from runtime.settings import Settings
 
 APP = "api.app:create_app_from_environment"  # by name: this layer does not import the API
 
 log = logging.getLogger("tonnage.api")
+
+
+class Protocol(H11Protocol):
+    """HTTP whose refusals look like every other error of the API, not like plain text."""
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what never became a request; called while h11's error is handled."""
+        error = sys.exception()
+        status, code = 400, "malformed_request"
+        if getattr(error, "error_status_hint", 400) == 431:  # 64 KiB without an end
+            status, code, msg = 431, "headers_too_large", "The head of the request has no end."
+        title, request_id = HTTPStatus(status).phrase, uuid4().hex
+        body = json.dumps({
+            "type": f"urn:tonnage:problem:{code}", "title": title, "status": status,
+            "detail": msg, "instance": "", "code": code, "request_id": request_id,
+        }).encode()  # fmt: skip
+        headers = [
+            ("Content-Type", "application/problem+json"), ("Content-Length", str(len(body))),
+            ("X-Request-Id", request_id), ("X-Content-Type-Options", "nosniff"),
+            ("Connection", "close"),
+        ]  # fmt: skip
+        for event in (
+            h11.Response(status_code=status, headers=headers, reason=title.encode()),
+            h11.Data(data=body),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
 
 class Server(uvicorn.Server):
@@ -56,6 +90,7 @@ def run(settings: Settings, host: str, port: int) -> None:
         app,
         host=host,
         port=port,
+        http=Protocol,
         access_log=False,
         log_config=None,  # ours is in place
         server_header=False,

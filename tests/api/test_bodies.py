@@ -133,6 +133,29 @@ def test_unknown_parameters_are_refused_so_that_no_filter_is_lost(client, alpha,
     assert client.get("/v1/files?limt=6").status_code == 401
 
 
+def test_an_unknown_parameter_hides_no_other_fault(client, alpha) -> None:
+    def places(answer: Any) -> set[str]:
+        assert (answer.status_code, answer.json()["code"]) == (422, "validation_failed")
+        return {fault["pointer"] for fault in answer.json()["errors"]}
+
+    query = "colour=red&scope=7&limit=0&min_confidence=2"
+    listed = client.get(f"/v1/emissions?{query}", headers=alpha.headers)
+    assert places(listed) == {
+        "query/colour", "query/scope/0", "query/limit", "query/min_confidence",
+    }  # fmt: skip
+    gone = client.get("/v1/files/none?colour=red", headers=alpha.headers)
+    assert places(gone) == {"query/colour", "path/file_id"}
+    url = "/v1/emissions/reports?colour=red"
+    posted = client.post(url, headers=alpha.headers, json={"name": "", "shape": 1})
+    assert places(posted) == {"query/colour", "#/name", "#/file_format", "#/shape"}
+    text = alpha.headers | {"Content-Type": "text/plain"}
+    assert client.post(url, headers=text, content=b"{}").status_code == 415
+    project = f"/v1/organizations/{alpha.id}/projects"
+    made = client.post(f"{project}?colour=red", headers=alpha.headers, json={"name": "Fleet"})
+    assert places(made) == {"query/colour"}
+    assert client.get(project, headers=alpha.headers).json()["projects"] == []
+
+
 @pytest.mark.parametrize(
     "path", ["/v1/files/%FF", "/v1/files/%00", "/v1/%ED%A0%80", "/v1/files/%2E"]
 )
@@ -164,6 +187,26 @@ def test_safe_headers_are_on_every_answer(client, alpha) -> None:
         assert headers["referrer-policy"] == "no-referrer"
         assert ("content-security-policy" in headers) is (path != "/docs")
         assert "strict-transport-security" not in headers  # http here
+
+
+def test_a_head_without_measure_is_refused_before_anything_looks_at_it(client, alpha) -> None:
+    answer = client.get("/v1/files?q=" + "a" * 17_000, headers=alpha.headers)
+    assert (answer.status_code, answer.json()["code"]) == (414, "uri_too_long")
+    for headers in ({"X-Long": "a" * 17_000}, {f"X-{n}": "1" for n in range(101)}):
+        answer = client.get("/v1/files", headers=alpha.headers | headers)
+        assert (answer.status_code, answer.json()["code"]) == (431, "headers_too_large")
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["request_id"] == answer.headers["x-request-id"]
+    many = "&".join(f"scope={n % 3 + 1}" for n in range(1500))
+    assert client.get(f"/v1/emissions?{many}", headers=alpha.headers).status_code == 200
+
+
+def test_a_form_of_too_many_or_too_long_parts_is_refused(client, alpha) -> None:
+    file = {"file": ("a.csv", b"Activity,Amount,Unit\nDiesel,2,l\n")}
+    for form in ({f"field{n}": "1" for n in range(11)}, {"region": "G" * 65_537}):
+        answer = client.post("/v1/files", headers=alpha.headers, files=file, data=form)
+        assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
+        assert "GGGG" not in answer.text
 
 
 def test_a_body_of_thousands_of_faults_is_answered_with_a_hundred(client, alpha) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -25,6 +28,7 @@ from runtime.dev import DevStack, api_command
 from runtime.passwords import Passwords
 from runtime.settings import Settings
 from runtime.supervisor import free_port
+from tests.conftest import SECRET
 
 EMAIL, PASSWORD = "ada@alpha.example", "a pass phrase of several words"
 UPLOADS = 20
@@ -79,6 +83,37 @@ def served(
         tokens = httpx.post(f"{url}/v1/auth/login", json=given, timeout=WAIT_S).json()
         api.headers["Authorization"] = f"Bearer {tokens['access_token']}"
         yield api
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The API's process with nothing behind it; its address."""
+    state = tmp_path_factory.mktemp("bare")
+    port = free_port(0)
+    settings = Settings(
+        secret_key=SECRET, database_url="postgresql://nobody@127.0.0.1:1/none",
+        temporal_address="127.0.0.1:1", storage_url=f"file://{state}", work_dir=state,
+        public_url=f"http://127.0.0.1:{port}",
+    )  # fmt: skip
+    environment = DevStack(state).environment(settings)
+    with (state / "log").open("wb") as sink:
+        process = subprocess.Popen(
+            api_command(port), env=environment, stdout=sink, stderr=subprocess.STDOUT,
+            cwd=Path(__file__).parents[2],
+        )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 2 * WAIT_S
+        while True:
+            with contextlib.suppress(httpx.HTTPError):
+                if httpx.get(f"http://127.0.0.1:{port}/livez", timeout=5).status_code == 200:
+                    break
+            assert process.poll() is None, (state / "log").read_text()
+            assert time.monotonic() < deadline, (state / "log").read_text()
+            time.sleep(0.1)
+        yield f"127.0.0.1:{port}"
     finally:
         process.kill()
         process.wait()
@@ -187,3 +222,31 @@ def test_the_api_starts_without_what_only_workers_need() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.xdist_group("bare")
+@pytest.mark.parametrize(
+    ("sent", "status", "code"),
+    [
+        (b"nonsense\r\n\r\n", 400, "malformed_request"),
+        (b"GET /livez HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 65_500, 431, "headers_too_large"),
+        (b"GET /livez HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000 + b"\r\n\r\n", 431,
+         "headers_too_large"),
+        (b"GET /livez?" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, "uri_too_long"),
+    ],
+)  # fmt: skip
+def test_what_never_becomes_a_request_is_refused_as_a_problem_too(
+    bare: str, sent: bytes, status: int, code: str
+) -> None:
+    host, _, port = bare.partition(":")
+    with socket.create_connection((host, int(port)), timeout=WAIT_S) as connection:
+        with contextlib.suppress(ConnectionError):  # it may close before all is sent
+            connection.sendall(sent)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"application/problem+json" in head
+    found = json.loads(body)
+    assert (found["status"], found["code"]) == (status, code)
+    assert found["request_id"].encode() in head
+    assert b"aaaa" not in answer
