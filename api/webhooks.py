@@ -64,7 +64,7 @@ def create(services: Services, who: Member, body: WebhookRequest) -> tuple[Webho
     organization_id, webhook_id = who.organization_id, uuid7()
     with session_of(services, who) as session:
         queries.lock_endpoints(session, organization_id)
-        if len(queries.list_webhooks(session, organization_id)) >= MAX_ENDPOINTS:
+        if queries.count(session, organization_id) >= MAX_ENDPOINTS:
             raise ApiError("too_many_webhooks")
         queries.add_webhook(
             session, organization_id, webhook_id, created_by=who.principal.user_id, url=body.url,

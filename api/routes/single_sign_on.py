@@ -76,14 +76,29 @@ async def begin_sign_on(
     return answer
 
 
-@browser.get(
-    "/callback",
-    response_model=Tokens,
-    **documented(
-        "sso_state_invalid", "sso_denied", "sso_token_invalid", "sso_email_unverified",
-        "sso_domain_not_allowed", "sso_not_a_member", *PROVIDER,
-    ),
+_callback = documented(
+    "sso_state_invalid", "sso_denied", "sso_token_invalid", "sso_email_unverified",
+    "sso_domain_not_allowed", "sso_not_a_member", *PROVIDER,
 )  # fmt: skip
+_callback["responses"][303] = {
+    "description": "Where the deployment names a page: back to it, with `code`"
+}
+# Said and not declared: a provider may send more than these, and the client library reads them.
+_callback["openapi_extra"] = {
+    "parameters": [
+        {"name": name, "in": "query", "description": told, "schema": {"type": "string"}}
+        for name, told in {
+            "state": "As this API gave it to the provider",
+            "code": "The provider's code for this sign-on",
+            "iss": "The provider (RFC 9207)",
+            "error": "Instead of a code: why the provider did not let the person in",
+            "error_description": "The same in the provider's words, which are not repeated",
+        }.items()
+    ]
+}
+
+
+@browser.get("/callback", response_model=Tokens, **_callback)
 async def finish_sign_on(request: Request, response: Response, services: ServicesDep) -> Any:
     """Take a browser back from the provider: answer tokens as a login does, or, where the
     deployment names a page (`TONNAGE_SSO_RETURN_TO`), send it there with a code (303).

@@ -59,12 +59,25 @@ def create_webhook(
     return WebhookCreated(**made.model_dump(), secret=secret)
 
 
-@router.get("", **_manages)
-def list_webhooks(who: ManagerHere, services: ServicesDep) -> WebhookList:
-    """List all endpoints, the oldest first."""
+@router.get("", **_lists)
+def list_webhooks(
+    who: ManagerHere,
+    services: ServicesDep,
+    paging: PagingDep,
+    request: Request,
+    response: Response,
+) -> WebhookList:
+    """List the endpoints, the oldest first."""
+    binding = Binding("webhooks", who.organization_id, None)
+    asked = paging.request(services.cursors, queries.BY_AGE, binding)
     with webhooks.session_of(services, who) as session:
-        found = queries.list_webhooks(session, who.organization_id)
-    return WebhookList(webhooks=[WebhookItem.model_validate(row) for row in found])
+        page = queries.list_webhooks(session, who.organization_id, asked)
+        total = queries.count(session, who.organization_id) if paging.wants_total else None
+    cursor = next_cursor(page, services.cursors, asked, binding, request, response)
+    return WebhookList(
+        webhooks=[WebhookItem.model_validate(row) for row in page.rows],
+        pagination=pagination(paging.limit, cursor, total),
+    )
 
 
 @router.get("/{webhook_id}", **_manages)

@@ -41,7 +41,10 @@ DELIVERY_ITEM: dict[str, Any] = {
 WEBHOOKS: dict[str, dict[str, Any]] = {
     "WebhookItem": ITEM,
     "WebhookCreated": ITEM | {"secret": SECRET},
-    "WebhookList": {"webhooks": [ITEM]},
+    "WebhookList": {
+        "webhooks": [ITEM],
+        "pagination": {"limit": 50, "next_cursor": None, "has_more": False, "total": None},
+    },
     "WebhookDeleted": {"deleted": True, "webhook_id": WEBHOOK},
     "SecretRotated": {
         "webhook_id": WEBHOOK,

@@ -77,9 +77,10 @@ class WebhookCreated(WebhookItem):
 
 
 class WebhookList(Answer):
-    """All endpoints of an organization, the oldest first."""
+    """A page of endpoints, the oldest first."""
 
     webhooks: list[WebhookItem]
+    pagination: Pagination
 
 
 class WebhookDeleted(Answer):

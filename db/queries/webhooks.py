@@ -12,9 +12,11 @@ from sqlmodel import Session
 from core.webhooks import OVERLAP, DisabledBy
 from db.ids import uuid7
 from db.models import Webhook, WebhookSecret
+from db.queries import paging
 
 WEBHOOK: Any = Webhook
 SECRET: Any = WebhookSecret
+BY_AGE = paging.Sort("created_at", WEBHOOK.created_at, paging.Kind.TIME, descending=False)
 
 
 def lock_endpoints(session: Session, organization_id: UUID) -> None:
@@ -25,14 +27,28 @@ def lock_endpoints(session: Session, organization_id: UUID) -> None:
     )
 
 
-def list_webhooks(session: Session, organization_id: UUID) -> Sequence[Webhook]:
-    """Return the endpoints of an organization, the oldest first; there are few."""
-    found: Sequence[Webhook] = session.scalars(
+def _living(organization_id: UUID) -> tuple[Any, ...]:
+    """Return the conditions of the endpoints that are not deleted."""
+    return WEBHOOK.organization_id == organization_id, WEBHOOK.deleted_at.is_(None)
+
+
+def list_webhooks(
+    session: Session, organization_id: UUID, asked: paging.PageRequest
+) -> paging.Page[Webhook]:
+    """Return a page of an organization's endpoints."""
+    query = (
         select(WEBHOOK)
-        .where(WEBHOOK.organization_id == organization_id, WEBHOOK.deleted_at.is_(None))
-        .order_by(WEBHOOK.created_at, WEBHOOK.id)
-    ).all()
-    return found
+        .where(*_living(organization_id), *paging.after(asked, WEBHOOK.id))
+        .order_by(*paging.order_by(asked.sort, WEBHOOK.id))
+        .limit(asked.limit + 1)
+    )
+    return paging.cut(session.scalars(query).all(), asked, WEBHOOK.created_at)
+
+
+def count(session: Session, organization_id: UUID) -> int:
+    """Return how many endpoints an organization has."""
+    query = select(func.count()).select_from(WEBHOOK)
+    return session.scalar(query.where(*_living(organization_id))) or 0
 
 
 def get_webhook(

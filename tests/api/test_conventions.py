@@ -98,6 +98,19 @@ def test_organizations_are_listed_by_name_with_the_membership(client, world, alp
     assert names(industry="steel") == []
 
 
+def test_organizations_are_filtered_by_what_they_are(client, world, alpha, admin_engine) -> None:
+    steel = world.organization("Steel works")
+    headers = world.person("two@x.example", (alpha.id, Role.USER), (steel, Role.MANAGER))
+    with admin_engine.begin() as connection:
+        connection.execute(
+            text("UPDATE organizations SET country = 'FR', industry = 'steel' WHERE id = :id"),
+            {"id": steel},
+        )
+    for query in ("country=FR", "industry=steel", "role=manager", "name=Ste"):
+        answer = client.get(f"/v1/organizations?{query}", headers=headers)
+        assert [item["id"] for item in answer.json()["organizations"]] == [str(steel)], query
+
+
 def test_the_table_of_roles_is_the_contracts() -> None:
     # contract.md: viewer reads; user also uploads, deletes own, reports, resolves; manager also
     # deletes anything, manages projects and factors; admin also manages members

@@ -276,9 +276,21 @@ def test_a_recalculation_shows_nothing_of_what_was_deleted(client, world, alpha,
     assert (left["rows"], left["pagination"]["total"]) == ([], 0)
 
 
-def test_a_deletion_waits_for_a_writer_and_is_busy_when_that_takes_long(
+def test_a_deletion_that_waits_too_long_for_a_writer_is_503_busy_and_changes_nothing(
     client, world, alpha, filled
 ) -> None:
+    path = f"/v1/files/{filled}"
+    with Session(world.engine) as writer:
+        writer.execute(text("SELECT 1 FROM files WHERE id = :id FOR NO KEY UPDATE"), {"id": filled})
+        answer = client.delete(path, headers=alpha.headers)  # the role waits for 3 s
+        problem(answer, 503, "busy")
+        assert int(answer.headers["retry-after"]) > 0
+        writer.rollback()
+    assert client.get(path, headers=alpha.headers).json()["rows"]["calculated"] == 2
+    assert client.delete(path, headers=alpha.headers).status_code == 200
+
+
+def test_a_deletion_waits_for_a_writer(client, world, alpha, filled) -> None:
     with Session(world.engine) as writer:  # a recalculation being committed, say
         writer.execute(text("SELECT 1 FROM files WHERE id = :id FOR NO KEY UPDATE"), {"id": filled})
         answers: list[Any] = []

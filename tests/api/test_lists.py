@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from core.permissions import Role
-from db.models import Recalculation, RememberedDecision
+from db.models import Recalculation, RememberedDecision, Webhook
 
 ACTIVITY = {
     "key": "k", "name": "Red diesel", "type": None, "description": None, "unit": "l",
@@ -22,6 +22,7 @@ FILLED = {
     "/v1/files", "/v1/emissions", "/v1/emissions/reviews", "/v1/emissions/reports",
     "/v1/emissions/recalculations", "/v1/emission-factors", "/v1/organizations",
     "/v1/files/{file_id}/issues", "/v1/organizations/{organization_id}/decisions",
+    "/v1/organizations/{organization_id}/webhooks",
 }  # fmt: skip
 
 
@@ -53,6 +54,10 @@ class Filler:
             "/v1/organizations/{organization_id}/decisions": lambda: world.add(
                 RememberedDecision, organization_id=who.id, memory_key=f"k{n}", activity=ACTIVITY,
                 decided_by=world.user_id(who.email),
+            ),
+            "/v1/organizations/{organization_id}/webhooks": lambda: world.add(
+                Webhook, organization_id=who.id, created_by=world.user_id(who.email),
+                url=f"https://hooks.example.org/{n}", events=["file.completed"],
             ),
         }  # fmt: skip
         make[path]()

@@ -53,6 +53,15 @@ def test_every_parameter_says_what_it_is(document) -> None:
     assert missing == []
 
 
+def test_the_callback_of_a_sign_on_says_what_a_provider_sends(document) -> None:
+    callback = document["paths"]["/v1/auth/sso/callback"]["get"]
+    told = {(p["name"], p["in"]) for p in callback["parameters"]}
+    assert told == {
+        (name, "query") for name in ("state", "code", "iss", "error", "error_description")
+    }
+    assert "303" in callback["responses"]
+
+
 def test_a_field_that_may_be_left_out_of_a_patch_shows_no_default(document) -> None:
     bodies = {
         operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
