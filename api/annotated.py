@@ -13,7 +13,6 @@ from itertools import chain, groupby
 from typing import Any
 from uuid import UUID
 
-import pyarrow.parquet as pq
 from fastapi import Request
 from fastapi.responses import StreamingResponse
 
@@ -157,6 +156,8 @@ class Rows:
 
     def _keys(self, part: int) -> dict[Place, str]:
         """Return which activity each row of a part is, by its place."""
+        import pyarrow.parquet as pq  # a process that nobody asks for this goes without it
+
         typed = self._object(typed_part_key(*self._where, part))
         table = pq.read_table(BytesIO(typed), columns=list(_PLACE))
         columns = (table.column(name).to_pylist() for name in _PLACE)

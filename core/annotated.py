@@ -12,8 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-import pyarrow.parquet as pq
-
 from core.parsing.columns import letter_of
 from core.parsing.report import OutsideRow, ParseReport, TableReport
 from core.records import Field
@@ -95,6 +93,9 @@ def names_of(tables: Sequence[TableReport]) -> list[str]:
 def read_rows(part: bytes, report: ParseReport, batch_rows: int) -> Iterator[list[RawRow]]:
     """Yield the rows of a raw part (RAW_SCHEMA) in batches."""
     fields: dict[int, dict[str, int]] = {}
+    # Here and not above: an API process that nobody asks for this goes without the library.
+    import pyarrow.parquet as pq
+
     for batch in pq.ParquetFile(io.BytesIO(part)).iter_batches(batch_rows, columns=list(_READ)):
         columns = (batch.column(name).to_pylist() for name in _READ)
         rows = []

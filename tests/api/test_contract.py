@@ -13,7 +13,7 @@ NAMED = re.compile(r"`(tests/[\w/]+\.py)(?:::(test_\w+))?`")
 
 
 @cache
-def tests_of(path: str) -> set[str]:
+def names_in(path: str) -> set[str]:
     """Return the names of the tests in a file, those in classes included."""
     tree = ast.parse((ROOT / path).read_text())
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -32,4 +32,4 @@ def test_every_promise_names_tests_that_exist() -> None:
         assert tests, f"nothing holds: {told}"
         for path, name in tests:
             assert (ROOT / path).exists(), path
-            assert not name or name in tests_of(path), f"{path}::{name}"
+            assert not name or name in names_in(path), f"{path}::{name}"

@@ -81,6 +81,7 @@ EXPECTED: list[tuple[str, list[str]]] = [
         [
             "event: status", '"status":"completed"', '"percent": 100.0', '"total": 4',
             '"calculated": 2', '"in_review": 1', '"rejected": 1', '"code": "unit_unknown"',
+            "rejected,unit_unknown",
         ],
     ),
     # 1,200 l x 2.57082 = 3,084.984; 5,000 kWh x 0.177 = 885; 3,084.984 + 885 = 3,969.984
