@@ -105,7 +105,7 @@ class GenerateReports:
             if report.file_format == ReportFormat.PDF and content.with_details:
                 content = self.with_annex(content, annex_of(target))
             with target.open("wb") as sink:
-                renderer.render(content, sink)
+                renderer.render(replace(content, all_read=session.rollback), sink)
         written.reconcile(content)
 
     def with_annex(self, content: ReportContent, path: Path) -> ReportContent:

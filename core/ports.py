@@ -199,7 +199,10 @@ class ReportRenderer(Protocol):
         """Tell whether content.overview is needed: it takes a second pass over the figures."""
 
     def render(self, content: ReportContent, target: BinaryIO) -> None:
-        """Write `content` to `target`, row by row; texts are data, never markup or formulas."""
+        """Write `content` to `target`, row by row; texts are data, never markup or formulas.
+
+        Call `content.all_read` when only work is left that needs none of it.
+        """
 
 
 @dataclass(frozen=True, slots=True)

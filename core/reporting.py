@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -190,12 +190,18 @@ class Note:
     text: str
 
 
+def nothing_to_do() -> None:
+    """Stand for what nobody waits for."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReportContent:
     """Everything a renderer needs.
 
     `groups` and `details` are read from the database while they are iterated, once, groups first;
-    nothing holds all of them. A detail has one cell a column of DETAIL_COLUMNS.
+    nothing holds all of them. A detail has one cell a column of DETAIL_COLUMNS. A renderer that
+    has work left when it has read everything calls `all_read` before it: laying out pages may take
+    longer than a database lets a transaction wait.
     """
 
     group_columns: tuple[str, ...]
@@ -208,6 +214,7 @@ class ReportContent:
     overview: Overview | None = None  # for the renderers that want one
     issues: Iterable[tuple[Cell, ...]] = ()  # one row a rejected row, cells as ISSUE_COLUMNS
     factors: Iterable[tuple[Cell, ...]] = ()  # one row a factor used, cells as FACTOR_COLUMNS
+    all_read: Callable[[], None] = nothing_to_do
 
 
 def group_columns(group_by: Iterable[GroupBy]) -> tuple[str, ...]:

@@ -78,7 +78,8 @@ class ExcelRenderer:
                 },
             )
             Writing(book, content).all()
-            book.close()
+            content.all_read()
+            book.close()  # packs what was written: a minute for a million rows
 
 
 class Writing:

@@ -66,6 +66,8 @@ class PdfRenderer:
         overview = content.overview
         assert overview is not None
         groups = list(content.groups)
+        details = detail_rows(content.details) if content.with_details else []
+        content.all_read()
         rendered: str = (
             environment()
             .get_template("report.html")
@@ -79,7 +81,7 @@ class PdfRenderer:
                 tables=tables(overview),
                 groups=[named(content.group_columns, group) for group in groups[:MOST_GROUPS]],
                 more_groups=max(0, len(groups) - MOST_GROUPS),
-                details=detail_rows(content.details) if content.with_details else [],
+                details=details,
                 base={line.label: line.totals for line in overview.base_year},
                 decided_by=DECIDED_BY,
             )

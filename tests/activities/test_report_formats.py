@@ -7,6 +7,7 @@ import datetime as dt
 import io
 import re
 import zipfile
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -305,6 +306,52 @@ def test_hostile_text_is_text_in_every_format(
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         names = " ".join(archive.namelist())
     assert "external" not in names.lower()
+
+
+class Looking(io.BytesIO):
+    """A sink that looks around before it takes the first byte."""
+
+    def __init__(self, look: Callable[[], None]) -> None:
+        super().__init__()
+        self.look = look
+
+    def write(self, data: Any) -> int:
+        if not self.tell():
+            self.look()
+        return super().write(data)
+
+
+@pytest.mark.parametrize("renderer", [ExcelRenderer(), PdfRenderer()])
+def test_no_transaction_lies_idle_while_pages_are_laid_out_or_a_workbook_is_packed(
+    uploader: Uploader, worker_engine: Engine, admin_engine: Engine, storage: LocalStorage,
+    tmp_path: Path, ledger: None, run: Any, renderer: Any,
+) -> None:  # fmt: skip
+    seen: list[int] = []
+
+    def look() -> None:
+        with admin_engine.connect() as connection:
+            waiting = connection.scalar(
+                text(
+                    "SELECT count(*) FROM pg_stat_activity WHERE usename = 'tonnage_worker'"
+                    " AND datname = current_database() AND xact_start IS NOT NULL"
+                )
+            )
+        seen.append(waiting or 0)
+
+    class Watched:
+        content_type, wants_overview = renderer.content_type, True
+
+        def render(self, content: Any, target: Any) -> None:
+            sink = Looking(look)
+            look()
+            renderer.render(content, sink)
+            target.write(sink.getvalue())
+
+    kind = ReportFormat.PDF if isinstance(renderer, PdfRenderer) else ReportFormat.EXCEL
+    renderers = {ReportFormat.CSV: CsvRenderer(), kind: Watched()}
+    generate = GenerateReports(worker_engine, storage, renderers, work_dir=tmp_path)
+    made(uploader, generate, run, kind)
+    assert (seen[0], seen[1]) == (1, 0)
 
 
 @pytest.mark.parametrize("wanted", FORMATS)
