@@ -55,10 +55,15 @@ class Written:
 
     def through_details(self, rows: Iterator[tuple[Cell, ...]]) -> Iterator[tuple[Cell, ...]]:
         """Pass figures on."""
+        kg = biogenic = Decimal()
         for row in rows:
-            self.details = plus(self.details, 1, digits(row[KG]), digits(row[BIOGENIC]))
+            if (cell := row[KG]) is not None:
+                kg = exact.add(kg, digits(cell))
+            if (cell := row[BIOGENIC]) is not None:
+                biogenic = exact.add(biogenic, digits(cell))
             self.rows += 1
             yield row
+        self.details = Totals(self.rows, kg, biogenic)
 
     def reconcile(self, content: ReportContent) -> None:
         """Require that every way of adding gave the total, to the last digit."""

@@ -165,6 +165,22 @@ def rank(totals: Totals) -> tuple[Decimal, Decimal, int]:
     return abs(totals.kg_co2e), abs(totals.biogenic_kg_co2), totals.count
 
 
+def summed(lines: Iterable[Line]) -> Totals:
+    """Return the exact sum of lines."""
+    total = NOTHING
+    for line in lines:
+        total = plus(total, line.totals)
+    return total
+
+
+def cut(lines: Sequence[Line], most: int) -> list[Line]:
+    """Return the first lines, and the others as one."""
+    if len(lines) <= most:
+        return list(lines)
+    rest = summed(lines[most - 1 :])
+    return [*lines[: most - 1], Line(f"{len(lines) - most + 1:,} others", rest)]
+
+
 def fold(slices: Iterable[Slice], *wanted: tuple[str, ...]) -> list[Sums]:
     """Add all slices up by each of the wanted keys, in one pass."""
     sums = [Sums(names) for names in wanted]

@@ -8,12 +8,15 @@ show it too.
 from __future__ import annotations
 
 import tempfile
+import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from itertools import islice
+from pathlib import Path
 from typing import Any, BinaryIO
 
-from core.overview import Line, Overview
+from core.overview import Line, Overview, cut, summed
 from core.reporting import (
     DETAIL_INDEX,
     FACTOR_COLUMNS,
@@ -27,10 +30,13 @@ from core.reporting import (
     ReportLayout,
     Totals,
 )
+from runtime.adapters import excel_sheet
+from runtime.adapters.excel_sheet import text
 from runtime.adapters.renderer_csv import group_name
 
 SHEET_ROWS = 1_048_576  # of Excel; a longer list goes on on the next sheet
-CELL_CHARACTERS = 32_767
+MOST_LINES = 200_000  # of a table of sums; five of them fit on a sheet
+NO_CONDITIONS = ("not stated", "no date", "true", "false")
 # The factor's own facts are on the sheet of factors, once each.
 SHOWN = (
     "date", "year", "month", "name", "activity_type", "description", "region", "quantity", "unit",
@@ -59,11 +65,16 @@ class ExcelRenderer:
     content_type = MEDIA_TYPES[ReportFormat.EXCEL]
     wants_overview = True
 
+    def __init__(self, sheet_rows: int = SHEET_ROWS) -> None:
+        self.sheet_rows = sheet_rows
+
     def render(self, content: ReportContent, target: BinaryIO) -> None:
         """Write the workbook; `target` stays open."""
         import xlsxwriter
 
-        with tempfile.TemporaryDirectory(prefix="tonnage-xlsx-") as scratch:
+        # beside the report: what is not yet packed takes twenty times its room
+        beside = Path(str(getattr(target, "name", ""))).parent
+        with tempfile.TemporaryDirectory(prefix="tonnage-xlsx-", dir=beside) as scratch:
             book = xlsxwriter.Workbook(
                 target,
                 {
@@ -77,7 +88,7 @@ class ExcelRenderer:
                     "remove_timezone": True,
                 },
             )
-            Writing(book, content).all()
+            Writing(book, content, self.sheet_rows).all()
             content.all_read()
             book.close()  # packs what was written: a minute for a million rows
 
@@ -85,10 +96,11 @@ class ExcelRenderer:
 class Writing:
     """One workbook on its way."""
 
-    def __init__(self, book: Any, content: ReportContent) -> None:
+    def __init__(self, book: Any, content: ReportContent, sheet_rows: int = SHEET_ROWS) -> None:
         assert content.overview is not None
         self.book = book
         self.content = content
+        self.sheet_rows = sheet_rows
         self.view: Overview = content.overview
         self.bold = book.add_format({"bold": True})
         self.head = book.add_format(
@@ -97,6 +109,7 @@ class Writing:
         self.kg = book.add_format({"num_format": KG_FORMAT})
         self.kg_bold = book.add_format({"num_format": KG_FORMAT, "bold": True, "top": 1})
         self.bold_top = book.add_format({"bold": True, "top": 1})
+        self.whole_bold = book.add_format({"num_format": "0", "bold": True, "top": 1})
         self.number = book.add_format({"num_format": NUMBER_FORMAT})
         self.whole = book.add_format({"num_format": "0"})
         self.date = book.add_format({"num_format": "yyyy-mm-dd"})
@@ -108,9 +121,13 @@ class Writing:
     def all(self) -> None:
         """Write every sheet. The sheets stand in the order in which they are made here, but the
         figures are written before the sums that name their ranges."""
-        summary = self.book.add_worksheet("Summary")
-        scopes = self.book.add_worksheet("By scope and category")
-        groups = self.book.add_worksheet("Breakdown") if self.content.group_columns else None
+        summary = self.book.add_worksheet("Summary", excel_sheet.Sheet)
+        scopes = self.book.add_worksheet("By scope and category", excel_sheet.Sheet)
+        groups = (
+            self.book.add_worksheet("Breakdown", excel_sheet.Sheet)
+            if self.content.group_columns
+            else None
+        )
         if self.content.with_details:
             self.emissions()
         self.factors()
@@ -129,7 +146,7 @@ class Writing:
         rows = iter(self.content.details)
         number = 0
         while True:
-            chunk = islice(rows, SHEET_ROWS - 1)
+            chunk = islice(rows, self.sheet_rows - 1)
             first = next(chunk, None)
             if first is None and number:
                 return
@@ -147,31 +164,26 @@ class Writing:
 
     def table(self, name: str, columns: Sequence[Column], rows: Iterable[tuple[Cell, ...]]) -> int:
         """Write a sheet with a frozen header and a filter; return its last row, from 1."""
-        sheet = self.book.add_worksheet(name)
+        sheet = self.book.add_worksheet(name, excel_sheet.Sheet)
         for place, column in enumerate(columns):
             sheet.set_column(place, place, WIDTHS.get(column.name, 14))
         for place, column in enumerate(columns):
             sheet.write_string(0, place, column.name, self.head)
         sheet.freeze_panes(1, 0)
-        writers = [self.writer(sheet, column) for column in columns]
-        last = 0
-        for last, row in enumerate(rows, start=1):
-            for place, (value, write) in enumerate(zip(row, writers, strict=True)):
-                if value is not None:
-                    write(last, place, value)
+        last: int = sheet.write_rows(rows, [self.writer(column) for column in columns])
         sheet.autofilter(0, 0, max(last, 1), len(columns) - 1)
         return last + 1
 
-    def writer(self, sheet: Any, column: Column) -> Callable[[int, int, Any], Any]:
+    def writer(self, column: Column) -> Callable[[Any], str]:
         """Return how a cell of a column is written."""
         if column.kind is ColumnKind.TEXT:
-            return lambda row, place, value: sheet.write_string(row, place, text(value))
+            return excel_sheet.text_cell
         if column.kind is ColumnKind.DATE:
-            return lambda row, place, value: sheet.write_datetime(row, place, value, self.date)
-        shape = self.kg if "kg_co2" in column.name and "per" not in column.name else self.number
+            return excel_sheet.date_cells(self.date._get_xf_index())
         if column.kind is ColumnKind.INTEGER:
-            shape = self.whole
-        return lambda row, place, value: sheet.write_number(row, place, float(value), shape)
+            return excel_sheet.integer_cells(self.whole._get_xf_index())
+        shape = self.kg if "kg_co2" in column.name and "per" not in column.name else self.number
+        return excel_sheet.number_cells(shape._get_xf_index())
 
     # -- sheets of sums --
 
@@ -232,7 +244,7 @@ class Writing:
         sheet.set_column(1, 4, 20)
         columns = self.content.group_columns
         lines = [Line(group_name(columns, g.keys), g.totals) for g in self.content.groups]
-        self.sums(sheet, 0, ", ".join(columns).replace("_", " "), lines, None)
+        self.sums(sheet, 0, ", ".join(columns).replace("_", " "), lines, None, SHEET_ROWS - 2)
         sheet.freeze_panes(1, 0)
 
     def sums(
@@ -242,12 +254,15 @@ class Writing:
         label: str,
         lines: Sequence[Line],
         formula: Callable[[str, str], str | None] | None,
+        most: int = MOST_LINES,
     ) -> int:
         """Write a table of sums with its total; return the row after a blank one.
 
         `formula(label, column)` gives the sum over the listed figures; without figures, or where
         a line has no simple condition, the value stands alone. The total is always a formula.
         """
+        lines = cut(lines, most)
+        alike = Counter(map(folded, (line.label for line in lines)))
         for place, name in enumerate((label, "figures", "kg CO2e", "biogenic kg CO2")):
             sheet.write_string(row, place, name, self.head)
         first = row + 1
@@ -255,23 +270,25 @@ class Writing:
             row += 1
             sheet.write_string(row, 0, text(line.label))
             sheet.write_number(row, 1, line.totals.count, self.whole)
+            alone = alike[folded(line.label)] == 1
             for place, column, value in figures(line.totals):
-                made = formula(line.label, column) if formula and self.listed else None
+                made = formula(line.label, column) if formula and self.listed and alone else None
                 if made:
                     sheet.write_formula(row, place, made, self.kg, float(value))
                 else:
                     sheet.write_number(row, place, float(value), self.kg)
         row += 1
-        total = self.content.totals
+        total = summed(lines)
         sheet.write_string(row, 0, "Total", self.bold_top)
-        span = (first + 1, row)
-        sums: list[tuple[int, Any, float]] = [(1, self.bold_top, float(total.count))]
+        sums: list[tuple[int, Any, float]] = [(1, self.whole_bold, float(total.count))]
         sums += [(place, self.kg_bold, float(kg)) for place, _, kg in figures(total)]
         for place, shape, sum_ in sums:
             letter = "ABCD"[place]
-            if lines and label[:9] != "Base year":
-                made = f"=SUM({letter}{span[0]}:{letter}{span[1]})"
+            if lines:
+                made = f"=SUM({letter}{first + 1}:{letter}{row})"
                 sheet.write_formula(row, place, made, shape, sum_)
+            else:
+                sheet.write_number(row, place, sum_, shape)
         return row + 2
 
     def scope_formula(self, label: str, column: str) -> str | None:
@@ -285,9 +302,11 @@ class Writing:
         """Return formulas that sum the figures whose column `name` is a line's label."""
 
         def made(label: str, column: str) -> str | None:
-            # Conditions know wildcards and comparisons, and no quotes: such a label stays a value.
-            plain = all(c.isalnum() or c in " -,.()/&:;" for c in label) and label[:1].isalnum()
-            if not plain or len(label) > 200 or label in ("not stated", "no date"):
+            # Conditions know wildcards and comparisons, and no quotes; they take "01" for 1 and
+            # "true" for no text at all: such a label stays a value.
+            plain = all(c.isalnum() or c in " -,.()/&:;" for c in label)
+            begins = label[:1].isalpha() or (name == "month" and len(label) in (4, 7))
+            if not plain or not begins or len(label) > 200 or label.lower() in NO_CONDITIONS:
                 return None
             return self.summed(name, label, column)
 
@@ -301,6 +320,11 @@ class Writing:
         )
 
 
+def folded(label: str) -> str:
+    """Return a label as a condition compares it: without case."""
+    return unicodedata.normalize("NFKD", label).casefold()
+
+
 def figures(totals: Totals) -> tuple[tuple[int, str, Decimal], ...]:
     """Return (column, detail column, value) of both sums."""
     return (2, "kg_co2e", totals.kg_co2e), (3, "biogenic_kg_co2", totals.biogenic_kg_co2)
@@ -312,12 +336,6 @@ def span(sheet: str, column: str, last: int) -> str:
 
     letter = xl_col_to_name(SHOWN.index(column))
     return f"'{sheet}'!${letter}$2:${letter}${max(last, 2)}"
-
-
-def text(value: Any) -> str:
-    """Return a text as a cell takes it: XML knows no control characters, Excel no longer ones."""
-    kept = "".join(c if c >= " " or c in "\t\n" else "�" for c in str(value))
-    return kept[:CELL_CHARACTERS]
 
 
 def _chain(first: tuple[Cell, ...], rest: Iterable[tuple[Cell, ...]]) -> Iterable[tuple[Cell, ...]]:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any, BinaryIO
 
-from core.overview import DECIDED_BY, Line, Overview, share
+from core.overview import DECIDED_BY, Line, Overview, cut, share
 from core.reporting import (
     DETAIL_INDEX,
     MEDIA_TYPES,
@@ -124,18 +124,6 @@ def percent(part: float | None) -> str:
     return f"{part:.1%}" if abs(part) >= 0.001 or part == 0 else "< 0.1%"
 
 
-def cut(lines: Sequence[Line], most: int = MOST_LINES) -> list[Line]:
-    """Return the first lines, and the others as one."""
-    from core.overview import NOTHING, plus
-
-    if len(lines) <= most:
-        return list(lines)
-    rest = NOTHING
-    for line in lines[most - 1 :]:
-        rest = plus(rest, line.totals)
-    return [*lines[: most - 1], Line(f"{len(lines) - most + 1:,} others", rest)]
-
-
 def tables(view: Overview) -> list[tuple[str, list[Line]]]:
     """Return the tables of "Where it comes from"; one that tells nothing apart is left out."""
     every = (
@@ -145,7 +133,7 @@ def tables(view: Overview) -> list[tuple[str, list[Line]]]:
         ("By project", view.by_project),
         ("By file", view.by_file),
     )
-    return [(title, cut(lines)) for title, lines in every if len(lines) > 1]
+    return [(title, cut(lines, MOST_LINES)) for title, lines in every if len(lines) > 1]
 
 
 def pictures(view: Overview) -> dict[str, str]:
