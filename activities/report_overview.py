@@ -7,7 +7,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from core import overview as shape
-from core.overview import NOTHING, Frame, Line, Overview, Release, Sums, fold, plus
+from core.overview import NOTHING, Frame, Line, Overview, Release, Sums, plus
 from core.permissions import Reach
 from core.reporting import Group, Totals
 from db.engine import TenantSession
@@ -29,7 +29,7 @@ def overview_of(
     """Return the overview, and the groups by `columns` from the same pass."""
     organization_id, reach, wanted = report.organization_id, asked.reach, asked.wanted
     scope = (session, organization_id, reach, wanted)
-    *tables, groups = fold(queries.slices(*scope), *TABLES, columns)
+    *tables, groups = queries.sums(*scope, *TABLES, columns)
     found = {sums.names: sums for sums in tables}
     frame = frame_of(session, report, asked)
     by_scope = found["scope",].found
@@ -89,7 +89,7 @@ def base_year(
     if year is None:
         return []
     then = replace(wanted, date_from=queries.first_of(year), date_to=queries.last_of(year))
-    [by_scope] = fold(queries.slices(session, organization_id, reach, then), ("scope",))
+    [by_scope] = queries.sums(session, organization_id, reach, then, ("scope",))
     return shape.scope_lines(by_scope.found)
 
 

@@ -17,7 +17,7 @@ from core.scopes import CATEGORIES
 
 NOTHING = Totals(0, Decimal(), Decimal())
 
-# What a slice is told apart by. `band` is the first of BANDS whose floor its confidence reaches;
+# What tables may be summed by. `band` is the first of BANDS whose floor its confidence reaches;
 # `contract` marks electricity that was calculated with a factor of the organization's own.
 KEYS = (
     "scope", "scope3_category", "category", "activity_type", "month", "region", "project",
@@ -31,14 +31,6 @@ DECIDED_BY = {
     "memory": "an earlier decision of the organization",
     "review": "a person, on this very activity",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """The sums of all figures that share the values of KEYS, in that order."""
-
-    keys: tuple[str | None, ...]
-    totals: Totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,19 +127,15 @@ class Overview:
 
 @dataclass(slots=True)
 class Sums:
-    """Sums by some keys, built up slice by slice."""
+    """Sums by some of KEYS."""
 
     names: tuple[str, ...]
     found: dict[tuple[str | None, ...], Totals] = field(default_factory=dict)
 
-    def add(self, one: Slice) -> None:
-        """Add a slice to its line."""
-        key = tuple(one.keys[KEYS.index(name)] for name in self.names)
-        self.found[key] = plus(self.found.get(key, NOTHING), one.totals)
-
     def lines(self, nothing: str = "not stated") -> list[Line]:
         """Return the lines, largest first; what has no value is called `nothing`."""
-        ranked = sorted(self.found.items(), key=lambda item: rank(item[1]), reverse=True)
+        named = sorted(self.found.items(), key=lambda item: item[0][0] or nothing, reverse=True)
+        ranked = sorted(named, key=lambda item: rank(item[1]), reverse=True)
         return [Line(key[0] or nothing, totals) for key, totals in ranked]
 
 
@@ -179,15 +167,6 @@ def cut(lines: Sequence[Line], most: int) -> list[Line]:
         return list(lines)
     rest = summed(lines[most - 1 :])
     return [*lines[: most - 1], Line(f"{len(lines) - most + 1:,} others", rest)]
-
-
-def fold(slices: Iterable[Slice], *wanted: tuple[str, ...]) -> list[Sums]:
-    """Add all slices up by each of the wanted keys, in one pass."""
-    sums = [Sums(names) for names in wanted]
-    for one in slices:
-        for each in sums:
-            each.add(one)
-    return sums
 
 
 def scope_lines(by_scope: Mapping[tuple[str | None, ...], Totals]) -> list[Line]:

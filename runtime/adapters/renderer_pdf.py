@@ -26,6 +26,7 @@ from core.reporting import (
     plain_number,
 )
 from runtime.adapters import charts
+from runtime.adapters.charts import shortened
 from runtime.adapters.renderer_csv import group_name
 
 # Layout takes about 2.4 ms and 100 kB a table row (measured on 10,000): what is longer is a table
@@ -33,6 +34,7 @@ from runtime.adapters.renderer_csv import group_name
 MOST_GROUPS = 400
 MOST_DETAILS = 300
 MOST_MONTHS = 120  # of a chart without gaps: a wrong date must not make an empty one
+MOST_LETTERS = 240  # of a text; CSV and workbook have all of it
 MOST_LINES = 15  # of a table of the overview; the rest is one line
 DETAILS = ("date", "name", "region", "quantity", "unit", "factor_name", "confidence", "kg_co2e")
 _layout = threading.Lock()  # pango's and fontconfig's caches are the process's
@@ -95,18 +97,32 @@ def environment() -> Any:
 
     made = Environment(
         loader=PackageLoader("runtime", "templates"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
+        trim_blocks=True, lstrip_blocks=True, finalize=bounded,
     )  # fmt: skip
     made.filters.update(
-        tonnes=tonnes, percent=percent, digits=plain_number, count=lambda n: f"{n:,}", share=share
+        short=shortened,
+        tonnes=tonnes,
+        percent=percent,
+        digits=plain_number,
+        count=lambda n: f"{n:,}",
+        share=share,
     )
     return made
 
 
+def bounded(value: Any) -> Any:
+    """Return what a page shows of a value: a name of 10,000 letters takes minutes to lay out."""
+    if type(value) is str and len(value) > MOST_LETTERS:  # markup is none
+        return shortened(value, MOST_LETTERS)
+    return value
+
+
 def fonts() -> Mapping[str, str]:
     """Return the typeface as data URLs by weight: the renderer opens no file."""
+    from markupsafe import Markup
+
     return {
-        weight: f"data:font/ttf;base64,{base64.b64encode(path.read_bytes()).decode()}"
+        weight: Markup("data:font/ttf;base64,") + base64.b64encode(path.read_bytes()).decode()
         for weight, path in charts.font_files().items()
     }
 
@@ -172,7 +188,9 @@ def without_gaps(labels: Sequence[str]) -> list[str]:
 
 def svg(text: str) -> str:
     """Return a picture as a data URL."""
-    return f"data:image/svg+xml;base64,{base64.b64encode(text.encode()).decode()}"
+    from markupsafe import Markup
+
+    return Markup("data:image/svg+xml;base64,") + base64.b64encode(text.encode()).decode()
 
 
 def named(columns: tuple[str, ...], group: Group) -> tuple[str, Totals]:
