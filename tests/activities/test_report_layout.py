@@ -53,10 +53,6 @@ def outside(data: bytes) -> Iterator[tuple[int, str]]:
                 yield number, shown.get_text_range(index, 1)
 
 
-def keep(data: bytes, name: str) -> None:
-    Path(f"/tmp/rep/{name}.pdf").write_bytes(data)
-
-
 def called(uploader: Uploader, name: str) -> None:
     with Session(uploader.engine) as session:
         session.execute(text("UPDATE organizations SET name = :n"), {"n": name})
@@ -83,7 +79,6 @@ def test_pages_hold_names_of_any_length_and_direction(
     assert len(found) <= 25
     assert list(outside(data)) == []
     assert "0.420" in found[0]  # 3 × (20 + 30 + 40 + 50) kg, on the cover
-    keep(data, f"long{len(name)}")
     assert "Data quality" in " ".join(found)
     book = openpyxl.load_workbook(io.BytesIO(made(uploader, generate, run, EXCEL, **values)))
     assert book["Summary"]["A1"].value
