@@ -96,6 +96,28 @@ def make_database(name: str) -> str:
     return admin.replace("/postgres?", f"/{name}?")
 
 
+# What pg_trgm does, for servers without it (that of the tests): the share of common trigrams.
+SIMILARITY = """
+CREATE FUNCTION similarity(a text, b text) RETURNS real LANGUAGE sql IMMUTABLE AS $$
+    WITH x AS (SELECT DISTINCT substr('  ' || lower(a) || ' ', n, 3) AS t
+               FROM generate_series(1, length(a) + 1) n),
+         y AS (SELECT DISTINCT substr('  ' || lower(b) || ' ', n, 3) AS t
+               FROM generate_series(1, length(b) + 1) n)
+    SELECT (SELECT count(*) FROM x JOIN y USING (t))::real
+        / (SELECT count(*) FROM (SELECT t FROM x UNION SELECT t FROM y) u) $$
+"""
+
+
+@pytest.fixture
+def similarity(admin_engine: Engine) -> Iterator[None]:
+    """Let searching find similarity(), as where pg_trgm is installed."""
+    with admin_engine.begin() as connection:
+        connection.execute(text(SIMILARITY))
+    yield
+    with admin_engine.begin() as connection:
+        connection.execute(text("DROP FUNCTION similarity"))
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     """Async tests run on asyncio, as Temporal's SDK does."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from db.engine import snapshot
 from db.queries import audit
 from db.queries import emissions as queries
 from db.queries.files import history
+from db.queries.misspelt import corrected
 from db.queries.reviews import decided_by
 from db.queries.revisions import revisions_of
 
@@ -68,13 +70,15 @@ def list_emissions(
     binding = Binding("emissions", who.organization_id, (who.reach.key(), wanted))
     asked = paging.request(services.cursors, choose_sort(queries.SORTS, sort), binding)
     snapshot(session)  # page and summary tell of the same moment
-    scope = (session, who.organization_id, who.reach, wanted)
+    spelt = corrected(session, who.organization_id, who.reach, wanted.q) if wanted.q else None
+    scope = (session, who.organization_id, who.reach, replace(wanted, q=spelt or wanted.q))
     page, summary = queries.list_emissions(*scope, asked), queries.summarize(*scope)
     cursor = next_cursor(page, services.cursors, asked, binding, request, response)
     return EmissionList(
         results=[emission_item(emission) for emission in page.rows],
         pagination=pagination(paging.limit, cursor, summary.count if paging.wants_total else None),
         summary=summary_answer(summary),
+        searched_for=spelt,
     )
 
 

@@ -77,6 +77,9 @@ class EmissionList(Answer):
     results: list[EmissionItem]
     pagination: Pagination
     summary: EmissionSummary
+    searched_for: str | None = Field(
+        description="What `q` was taken for, when a word of it is in no figure and one like it is"
+    )
 
 
 class FactorDetail(Answer):

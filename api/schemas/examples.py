@@ -202,6 +202,7 @@ EMISSIONS: dict[str, Any] = {
         "types": 1,
         "linked": {"upstream_kg_co2e": 733.212, "outside_of_scopes_kg_co2": 168.0},
     },
+    "searched_for": None,
 }
 EMISSION_DETAIL: dict[str, Any] = EMISSION_ITEM | {
     "source_file": {

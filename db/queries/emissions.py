@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, func, select, text
+from sqlalchemy import and_, func, select
 from sqlalchemy.orm import defer
 from sqlmodel import Session
 
@@ -26,13 +26,13 @@ from db.queries.emission_filter import (
     FIGURES,
     FILE,
     EmissionFilter,
-    beginning,
     conditions,
     exact_sum,
     text_conditions,
     within,
 )
 from db.queries.emission_sums import Summary, count_emissions, summarize
+from db.queries.names import names_from
 from db.queries.search import language_of, query_in, search_query, searchable
 
 __all__ = [
@@ -55,19 +55,6 @@ DECISION: Any = Decision
 TOTALS: Any = EmissionTotal
 
 NAMES_LOOKED_UP = 200  # that begin as asked; where there are more, any walk meets them soon
-
-# From each name to the next along idx_emission_texts_name: a name costs one look-up, however many
-# rows have it.
-_NEXT_NAME = """(SELECT lower(t.activity_name) AS folded, t.activity_name AS name
-    FROM tenant_emission_texts t WHERE t.organization_id = :organization_id
-    AND lower(t.activity_name) LIKE lower(:beginning) {after}
-    ORDER BY lower(t.activity_name) USING ~<~, t.activity_name USING ~<~ LIMIT 1)"""
-_AFTER = """AND ROW(lower(t.activity_name), t.activity_name)
-    OPERATOR(pg_catalog.~>~) ROW(names.folded, names.name)"""
-NAMES = f"""WITH RECURSIVE names AS ({_NEXT_NAME.format(after="")}
-    UNION ALL SELECT later.* FROM names
-    CROSS JOIN LATERAL {_NEXT_NAME.format(after=_AFTER)} AS later)
-SELECT name FROM names LIMIT :limit"""
 
 SORTS = {
     "title": paging.Sort("activity_name", EMISSION.activity_name, paging.Kind.TEXT),
@@ -179,14 +166,7 @@ def _named(
     """Return the conditions of a filter without full text, a name's beginning as its names."""
     if not wanted.name:
         return conditions(organization_id, reach, wanted)
-    names = session.scalars(
-        text(NAMES),
-        {
-            "organization_id": organization_id,
-            "beginning": beginning(wanted.name),
-            "limit": NAMES_LOOKED_UP + 1,
-        },
-    ).all()
+    names = names_from(session, organization_id, reach, wanted.name, NAMES_LOOKED_UP + 1)
     if len(names) > NAMES_LOOKED_UP:
         return conditions(organization_id, reach, wanted)
     found = conditions(organization_id, reach, replace(wanted, name=None))

@@ -159,6 +159,21 @@ def test_full_text_follows_the_organizations_language(client, world, alpha) -> N
     assert titles(client, alpha, q="Flug") == ["Flüge nach Wien"]
 
 
+def test_a_misspelt_word_is_taken_for_a_near_one_and_the_answer_says_so(
+    client, alpha, figures, similarity
+) -> None:
+    found = listed(client, alpha, q="diezel", limit=1)
+    assert found["searched_for"] == "diesel"
+    assert [item["activity_name"] for item in found["results"]] == ["Diesel for vans"]
+    assert found["summary"]["count"] == 1
+    assert listed(client, alpha, q="diesel")["searched_for"] is None
+
+
+def test_without_trigrams_a_misspelt_word_finds_nothing(client, alpha, figures) -> None:
+    found = listed(client, alpha, q="diezel")
+    assert (found["searched_for"], found["results"]) == (None, [])
+
+
 def test_the_summary_covers_the_whole_filter_and_keeps_biogenic_apart(
     client, alpha, figures
 ) -> None:
