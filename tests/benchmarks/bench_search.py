@@ -34,9 +34,20 @@ import search_data
 from search_data import BIG, RECALCULATION
 
 from core.permissions import Reach
+from core.recalculation import ReasonCode
 from db.engine import TenantSession, make_engine
 from db.models import Emission, File
-from db.queries import emissions, factors, files, memory, paging, recalculations, reports, reviews
+from db.queries import (
+    audit,
+    emissions,
+    factors,
+    files,
+    memory,
+    paging,
+    recalculations,
+    reports,
+    reviews,
+)
 from runtime import migrate
 from runtime.postgres import LocalPostgres, start_postgres
 
@@ -145,16 +156,53 @@ def others(file_id: UUID) -> Iterator[Case]:
         "decisions",
         lambda s: memory.list_memory(s, BIG, memory.MemoryFilter(), page(memory.BY_AGE)),
     )
-    yield (
-        "recalculation rows",
-        lambda s: recalculations.list_rows(
-            s, BIG, RECALCULATION, recalculations.RowFilter(), page(recalculations.BY_MAGNITUDE)
-        ),
-    )
-    yield (
-        "factors (own, empty)",
-        lambda s: factors.list_factors(s, BIG, factors.FactorFilter(), page(factors.SORTS["name"])),
-    )
+    yield from trails(file_id, page)
+    for name, kind in factors.SORTS.items():
+        yield f"factors: {name}", factor_list(factors.FactorFilter(), page(kind))
+    for name, wanted in (
+        ("q", factors.FactorFilter(q="diesel kind 3")),
+        ("region", factors.FactorFilter(region="FR")),
+        ("category", factors.FactorFilter(category="Category 7")),
+    ):
+        yield f"factors: {name}, by name", factor_list(wanted, page(factors.SORTS["name"]))
+    yield "facets of all factors", lambda s: factors.facets(s, BIG, factors.FactorFilter())
+
+
+def factor_list(
+    wanted: factors.FactorFilter, asked: paging.PageRequest
+) -> Callable[[Session], Any]:
+    """Return the query of a page of factors."""
+    return lambda s: factors.list_factors(s, BIG, wanted, asked)
+
+
+def trails(file_id: UUID, page: Callable[[paging.Sort], paging.PageRequest]) -> Iterator[Case]:
+    """Yield the lists of the audit trail and of what a recalculation would change."""
+    newest = page(audit.BY_SEQUENCE)
+    middle = replace(newest, after=paging.Position(40_000, UUID(int=0)))
+    for name, wanted, asked in (
+        ("", audit.AuditFilter(), newest),
+        (", deep", audit.AuditFilter(), middle),
+        (" of a file", audit.AuditFilter(object_type="file", object_id=file_id), newest),
+        (" of an action", audit.AuditFilter(action="file.uploaded"), newest),
+        (" of a person", audit.AuditFilter(user_id=search_data.USER), newest),
+    ):
+        yield (
+            f"audit events{name}",
+            lambda s, w=wanted, a=asked: audit.list_events(s, BIG, w, a),
+        )
+    largest = page(recalculations.BY_MAGNITUDE)
+    deep = replace(largest, after=paging.Position(2.0, UUID(int=0)))
+    for title, rows, at in (
+        ("", recalculations.RowFilter(), largest),
+        (", deep", recalculations.RowFilter(), deep),
+        (", changed", recalculations.RowFilter(changed=True), largest),
+        (", of a reason", recalculations.RowFilter(reason=ReasonCode.OTHER_FACTOR), largest),
+        (", of none", recalculations.RowFilter(reason=ReasonCode.NOW_HELD), largest),
+    ):
+        yield (
+            f"recalculation rows{title}",
+            lambda s, r=rows, a=at: recalculations.list_rows(s, BIG, RECALCULATION, r, a),
+        )
 
 
 def timed(engine: Engine, query: Callable[[Session], Any], runs: int) -> list[float]:

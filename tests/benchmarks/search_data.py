@@ -82,6 +82,12 @@ SELECT {organization}, {user}, 'Report ' || n, '{{"projects": null}}', 'complete
 INSERT INTO remembered_decisions (organization_id, memory_key, activity, decided_by, decided_at)
 SELECT {organization}, n::text, '{{"name": "Diesel"}}', {user},
     timestamptz '2024-01-01' + n * interval '1 minute' FROM generate_series(1, {few}) n;
+INSERT INTO emission_factors (organization_id, source_id, name, category, unit, dimension,
+    value_per_unit, region, scope, activity_kind, source, source_year, data_year)
+SELECT {organization}, n::text, (ARRAY['Diesel', 'Electricity', 'Natural gas', 'Flight', 'Rail'])
+    [1 + n % 5] || ', kind ' || n, 'Category ' || n % 40, 'kWh', 'energy', random(),
+    (ARRAY['GB','DE','FR','US'])[1 + n % 4], 1 + n % 3, 'fuel', 'bench', 2024, 2015 + n % 10
+FROM generate_series(1, {few}) n;
 INSERT INTO recalculations (organization_id, id, user_id, releases, releases_before, filter, status)
 VALUES ({organization}, {recalculation}, {user}, '{{x}}', '{{x}}', '{{}}', 'previewed');
 INSERT INTO recalculation_files (organization_id, recalculation_id, file_id)
