@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
@@ -25,8 +26,6 @@ from runtime import logging as logs
 INVALID_TOKEN = {"WWW-Authenticate": 'Bearer realm="tonnage", error="invalid_token"'}
 
 ServicesDep = Annotated[Services, Depends(services_of)]
-PagingDep = Annotated[Paging, Depends(paging)]
-
 bearer = HTTPBearer(
     bearerFormat="JWT",
     scheme_name="accessToken",
@@ -139,6 +138,33 @@ def member(request: Request, who: CallerDep, organization: OrganizationHeader = 
         reach=reach_of(chosen.permissions),
         request_id=request.state.request_id,
     )
+
+
+async def turn(
+    request: Request, services: ServicesDep, who: CallerDep, organization: OrganizationHeader = None
+) -> AsyncIterator[None]:
+    """Wait until the organization may run one more list or search. Raises 503 `busy`.
+
+    A search of seconds is allowed; as many of them as there are connections would leave none to
+    anybody else.
+    """
+    holder = who.user_id
+    with suppress(ApiError):  # what is wrong with it is told by whoever requires the membership
+        wanted = request.path_params.get("organization_id", organization)
+        holder = choose_membership(who, wanted).organization_id
+    async with services.lists.take(holder):
+        yield
+
+
+def in_turn(
+    asked: Annotated[Paging, Depends(paging)],
+    _turn: Annotated[None, Depends(turn, scope="function")],
+) -> Paging:
+    """Return the paging of a list whose turn it is."""
+    return asked
+
+
+PagingDep = Annotated[Paging, Depends(in_turn)]
 
 
 def admit(request: Request, who: Member, operation: Operation) -> None:

@@ -23,6 +23,7 @@ from joserfc.errors import JoseError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from api.errors import ApiError
+from api.shares import Shares
 from core.egress import EgressPolicy
 from core.errors import InvalidInput
 from runtime.adapters.provider_http import ProviderTransport
@@ -38,6 +39,7 @@ CLOCK_SKEW_S = 60
 METADATA_LASTS_S = 300
 MAX_REMEMBERED = 200
 MAX_AT_ONCE = 50  # a provider that hangs holds some memory, and no thread
+MAX_AT_ONCE_OF_ISSUER = 5  # one that hangs must not shut out the others
 # What is wrong with the connection and not with the person.
 OURS = ("invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope")
 
@@ -76,14 +78,15 @@ class Providers:
         self._transport = transport
         self._timeout_s = timeout_s
         self._remembered: OrderedDict[str, tuple[float, Metadata]] = OrderedDict()
-        self._talking = 0
+        self._everybody = Shares(MAX_AT_ONCE)
+        self._of_issuer = Shares(MAX_AT_ONCE_OF_ISSUER)
 
     async def discover(self, issuer: str, *, afresh: bool = False) -> Metadata:
         """Return what a provider publishes. Raises sso_provider_unusable or 503."""
         known = self._remembered.get(issuer)
         if known and not afresh and time.monotonic() - known[0] < METADATA_LASTS_S:
             return known[1]
-        async with self._talk():
+        async with self._talk(issuer):
             async with httpx2.AsyncClient(**self._options()) as client:
                 url = f"{issuer.rstrip('/')}/.well-known/openid-configuration"
                 answer = await client.get(url)
@@ -116,7 +119,7 @@ class Providers:
         """Return the provider's address for this browser; what must come back goes into the
         request's session."""
         metadata = await self.discover(client.issuer)
-        async with self._talk():
+        async with self._talk(client.issuer):
             answer = await self._app(client, metadata).authorize_redirect(request, redirect_uri)
         url: str = answer.headers["location"]
         for state in request.session.values():
@@ -142,7 +145,7 @@ class Providers:
             "aud": exact | {"value": client.client_id},
             "sub": exact, "exp": exact, "iat": exact, "nonce": exact,
         }  # fmt: skip
-        async with self._talk():
+        async with self._talk(client.issuer):
             token = await self._app(client, metadata).authorize_access_token(
                 request, claims_options=options, leeway=CLOCK_SKEW_S
             )
@@ -184,14 +187,12 @@ class Providers:
         }
 
     @asynccontextmanager
-    async def _talk(self) -> AsyncIterator[None]:
+    async def _talk(self, issuer: str) -> AsyncIterator[None]:
         """Bound what is done with a provider, and say in our words what went wrong."""
-        if self._talking >= MAX_AT_ONCE:
-            raise ApiError("busy")
-        self._talking += 1
         try:
-            async with asyncio.timeout(self._timeout_s):
-                yield
+            with self._of_issuer.hold(issuer), self._everybody.hold(None):
+                async with asyncio.timeout(self._timeout_s):
+                    yield
         except MismatchingStateError as error:
             raise ApiError("sso_state_invalid") from error
         except OAuthError as error:
@@ -206,9 +207,9 @@ class Providers:
         except (TimeoutError, httpx2.TransportError) as error:
             log.warning("a sign-on provider is away: %s", type(error).__name__)
             raise ApiError("unavailable") from error
-        except (httpx2.InvalidURL, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (
+            httpx2.InvalidURL, ValueError, TypeError, KeyError, AttributeError, RecursionError,
+        ) as error:  # fmt: skip
             # whatever else a provider may send that is not what the standard says
             log.warning("a sign-on provider cannot be used: %s", type(error).__name__)
             raise ApiError("sso_provider_unusable") from error
-        finally:
-            self._talking -= 1

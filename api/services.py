@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from threading import BoundedSemaphore
-from uuid import UUID
 
 from anyio import CapacityLimiter
 from fastapi import Request
@@ -15,6 +13,7 @@ from api.limits import Limiter, quotas_of
 from api.pagination import Cursors
 from api.providers import Providers
 from api.security import AccessTokens, RefreshTokens
+from api.shares import Shares, Turns
 from core.egress import EgressPolicy
 from core.ports import Pipeline, Storage
 from db.engine import make_engine
@@ -58,7 +57,13 @@ class Services:
     hashing: CapacityLimiter  # a burst of logins may not take all memory, nor all threads
     streams: CapacityLimiter  # open event streams of this process
     limiter: Limiter
-    streams_of_person: Counter[UUID] = field(default_factory=Counter)  # those that are open
+    lists: Turns  # lists and searches of one organization that run at once
+    streams_of_person: Shares = field(default_factory=lambda: Shares(MAX_STREAMS_OF_PERSON))
+    streams_of_organization: Shares = field(
+        default_factory=lambda: Shares(MAX_STREAMS_OF_ORGANIZATION)
+    )
+    # of one organization that are received at once: each may fill a temporary file
+    uploads: Turns = field(default_factory=lambda: Turns(UPLOADS_OF_ORGANIZATION, UPLOAD_WAITS_S))
     storage_seen: StorageSeen = field(default_factory=StorageSeen)
     shutdown: Shutdown = field(default_factory=Shutdown)
     status_poll_s: float = 0.7
@@ -66,7 +71,10 @@ class Services:
 
 
 MAX_STREAMS = 200
+MAX_STREAMS_OF_ORGANIZATION = 60
 MAX_STREAMS_OF_PERSON = 20
+UPLOADS_OF_ORGANIZATION = 8
+UPLOAD_WAITS_S = 60.0
 
 
 def build(settings: Settings, storage: Storage, pipeline: Pipeline | None) -> Services:
@@ -88,6 +96,8 @@ def build(settings: Settings, storage: Storage, pipeline: Pipeline | None) -> Se
         hashing=CapacityLimiter(settings.argon2_concurrency),
         streams=CapacityLimiter(MAX_STREAMS),
         limiter=Limiter(app_engine, quotas_of(settings)),
+        # less than the pool holds, so that there is a connection for everybody else
+        lists=Turns(max(1, settings.database_pool_size // 2), settings.database_pool_timeout_s),
     )
 
 

@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from api.deps import Member, authenticate, choose_membership
 from api.errors import ApiError
 from api.schemas.files import FileStatusAnswer, PendingRetry
-from api.services import MAX_STREAMS_OF_PERSON, Services
+from api.services import Services
 from core.contracts import FileProgress, FileRef, FileStatus, Problem
 from core.permissions import reach_of
 from core.ports import PendingAttempt, Pipeline
@@ -149,23 +149,22 @@ async def watch(
 
 
 @contextmanager
-def held_stream(services: Services, user_id: UUID) -> Iterator[None]:
+def held_stream(services: Services, who: Member) -> Iterator[None]:
     """Hold one of the event streams of this process. Raises 503 when all are taken.
 
-    One person gets a share of them: their open pages must not shut out everybody else.
+    One person gets a share of them, and one organization: their open pages must not shut out
+    everybody else.
     """
-    holder, of_person = object(), services.streams_of_person
-    if of_person[user_id] >= MAX_STREAMS_OF_PERSON:
-        raise ApiError("busy")
-    try:
-        services.streams.acquire_on_behalf_of_nowait(holder)
-    except WouldBlock:
-        raise ApiError("busy") from None
-    of_person[user_id] += 1
-    try:
-        yield
-    finally:
-        services.streams.release_on_behalf_of(holder)
-        of_person[user_id] -= 1
-        if not of_person[user_id]:
-            del of_person[user_id]
+    holder = object()
+    with (
+        services.streams_of_person.hold(who.principal.user_id),
+        services.streams_of_organization.hold(who.organization_id),
+    ):
+        try:
+            services.streams.acquire_on_behalf_of_nowait(holder)
+        except WouldBlock:
+            raise ApiError("busy") from None
+        try:
+            yield
+        finally:
+            services.streams.release_on_behalf_of(holder)

@@ -8,7 +8,9 @@ import logging
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from starlette.concurrency import run_in_threadpool
@@ -50,6 +52,15 @@ def session_of(services: Services, who: Member) -> Iterator[TenantSession]:
         yield session
 
 
+def shown(url: str) -> str:
+    """Return of a URL what the audit trail may hold for ever and show to managers.
+
+    Path and query often are the receiver's secret. The digest tells that they changed.
+    """
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}/… (sha256 {sha256(url.encode()).hexdigest()[:16]})"
+
+
 def load(session: TenantSession, who: Member, webhook_id: UUID, *, lock: bool = False) -> Webhook:
     """Return an endpoint. Raises 404."""
     found = queries.get_webhook(session, who.organization_id, webhook_id, lock=lock)
@@ -71,7 +82,8 @@ def create(services: Services, who: Member, body: WebhookRequest) -> tuple[Webho
             events=body.events, description=body.description,
         )  # fmt: skip
         secret = add_secret(services, session, organization_id, webhook_id)
-        note(session, who, webhook_id, "created", after=body.model_dump(mode="json"))
+        after = body.model_dump(mode="json") | {"url": shown(body.url)}
+        note(session, who, webhook_id, "created", after=after)
         session.commit()
         return load(session, who, webhook_id), secret
 
@@ -95,6 +107,8 @@ def change(services: Services, who: Member, webhook_id: UUID, body: WebhookPatch
                 )
             queries.change_webhook(session, who.organization_id, webhook_id, values)
             old = {name: before[name] for name in changed}
+            if "url" in changed:
+                old["url"], changed["url"] = shown(old["url"]), shown(changed["url"])
             note(session, who, webhook_id, "changed", before=old, after=changed)
             session.commit()
             session.expire_all()
@@ -107,7 +121,7 @@ def delete(services: Services, who: Member, webhook_id: UUID) -> None:
     with session_of(services, who) as session:
         found = load(session, who, webhook_id, lock=True)
         queries.delete_webhook(session, who.organization_id, webhook_id)
-        note(session, who, webhook_id, "deleted", before={"url": found.url})
+        note(session, who, webhook_id, "deleted", before={"url": shown(found.url)})
         session.commit()
 
 

@@ -8,6 +8,7 @@ is refused whole instead of being unwrapped.
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -29,6 +30,9 @@ REFUSED = tuple(
         "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
     )
 )  # fmt: skip
+# Names of one label too: a host of the same network may have one.
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?", re.IGNORECASE)
 GLOBAL_UNICAST = ipaddress.ip_network(
     "2000::/3"
 )  # so neither ::/96, ::ffff:0:0/96 nor 64:ff9b::/96
@@ -77,13 +81,15 @@ class EgressPolicy:
             host, port = parts.hostname, parts.port
         except ValueError:
             raise InvalidInput("is no URL") from None
-        if not host or "\\" in url:
+        if not host or "\\" in url or not (":" in host or _HOST.fullmatch(host)):
             raise InvalidInput("must be a URL with a host name")
         if parts.username is not None or parts.password is not None:
             raise InvalidInput("must hold no user name or password")
         if parts.fragment:
             raise InvalidInput("must have no fragment")
-        if not self.allows_port(parts.scheme, port or (443 if parts.scheme == "https" else 80)):
+        if port is None:
+            port = 443 if parts.scheme == "https" else 80
+        if not self.allows_port(parts.scheme, port):
             raise InvalidInput("must begin with https:// and use port 443 or 8443")
         if looks_numeric(host) and not self.allows(host):
             raise InvalidInput("must name a host of the public internet")

@@ -189,6 +189,8 @@ def make_app(issuer: str) -> Any:
                 return redirect(f"{issuer}/elsewhere")
             if request.path in behaviour.get("floods", []):
                 return Response(b"x" * (3 * 1024**2), mimetype="application/json")
+            if request.path in behaviour.get("nests", []):
+                return Response(b"[" * 300_000, mimetype="application/json")
             if request.path in behaviour.get("breaks", []):
                 return Response(status=behaviour.get("status", 500))
         return None

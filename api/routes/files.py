@@ -95,12 +95,17 @@ UPLOAD_FORM: dict[str, Any] = {
 }
 
 
-async def upload_form(request: Request, who: UploaderDep) -> AsyncIterator[FormData]:
+async def upload_form(
+    request: Request, who: UploaderDep, services: ServicesDep
+) -> AsyncIterator[FormData]:
     """Read the form, after the caller was let in: what is large goes to a temporary file."""
     declared = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if declared != "multipart/form-data":
         raise ApiError("unsupported_media_type")
-    async with request.form(**FORM_LIMITS) as form:
+    async with (
+        services.uploads.take(who.organization_id),
+        request.form(**FORM_LIMITS) as form,
+    ):
         caller = (who.organization_id, who.principal.caller_id)
         await run_in_threadpool(idempotency.begin_form, request, *caller, form)
         yield form
@@ -225,7 +230,7 @@ async def stream_place(
 ) -> AsyncIterator[Member]:
     """Check that the file is there before the stream begins, and hold a place until it ends."""
     await run_in_threadpool(status.load, services, who, file_id)
-    with status.held_stream(services, who.principal.user_id):
+    with status.held_stream(services, who):
         yield who
 
 

@@ -38,6 +38,9 @@ ORGANIZATION: Any = Organization
 OWN = "own"  # stands for the organization's own factors where a release's name could
 FACET_VALUES = 50  # shown of each facet, most frequent first
 _WORDS = 12  # of a search; what is typed beyond them narrows nothing
+# The beginning of nearly every word: of several of these an index must read nearly everything. The
+# last word may still be in the making.
+_SHORT = 3
 
 SORTS = {
     "name": paging.Sort("name", FACTOR.name, paging.Kind.TEXT),
@@ -145,11 +148,18 @@ def _matches(organization_id: UUID, typed: str) -> ColumnElement[bool]:
     for written in {typed, re.sub(r"(?<=\w)[-./](?=\w)", "", typed)}:
         words = re.findall(r"[^\W_]+", written)[:_WORDS]
         if words:
-            beginnings = func.to_tsquery(
-                cast("simple", REGCONFIG), " & ".join(f"{word}:*" for word in words)
-            )
+            beginnings = func.to_tsquery(cast("simple", REGCONFIG), _beginnings(words))
             found.append(FACTOR.search_words.op("@@")(beginnings))
     return or_(*found)
+
+
+def _beginnings(words: Sequence[str]) -> str:
+    """Return a tsquery of words and beginnings of words, each once."""
+    last = words[-1]
+    return " & ".join(
+        f"{word}:*" if word == last or len(word) >= _SHORT else word
+        for word in dict.fromkeys(words)
+    )
 
 
 def list_factors(

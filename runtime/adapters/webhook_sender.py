@@ -104,8 +104,8 @@ def retry_after_s(text: str) -> float | None:
     except ValueError:
         try:
             at = parsedate_to_datetime(text)
-        except (TypeError, ValueError):
+            at = at if at.tzinfo else at.replace(tzinfo=dt.UTC)  # "-0000" is read as naive
+            seconds = (at - dt.datetime.now(dt.UTC)).total_seconds()
+        except (TypeError, ValueError, OverflowError):
             return None
-        at = at if at.tzinfo else at.replace(tzinfo=dt.UTC)  # "-0000" is read as naive
-        seconds = (at - dt.datetime.now(dt.UTC)).total_seconds()
     return seconds if math.isfinite(seconds) and seconds > 0 else None

@@ -52,7 +52,8 @@ def client(
     api_settings: Settings, storage: LocalStorage, pipeline: FakePipeline, clean_database: None
 ) -> Iterator[TestClient]:
     """A client of the running application."""
-    with TestClient(create_app(api_settings, storage=storage, pipeline=pipeline)) as client:
+    app = create_app(api_settings, storage=storage, pipeline=pipeline)
+    with TestClient(app, client=("127.0.0.1", 50000)) as client:
         yield client
 
 

@@ -95,6 +95,9 @@ def test_a_release_that_is_not_pinned_is_shown_when_it_is_named(get) -> None:
         ("hotel stays", [HOTEL]),
         ("dies", [DIESEL]),
         ("electrici", [GRID, "Table 6/CAMX"]),
+        ("di", [DIESEL]),
+        ("hotel st", [HOTEL]),
+        ("st hotel", []),  # of two letters only the last word is a beginning
         ("R410", [REFRIGERANT]),
         ("r-410a", [REFRIGERANT]),
         (GAS_NET, [GAS_NET]),

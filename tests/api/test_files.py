@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from api.services import MAX_STREAMS_OF_PERSON
+from api.services import MAX_STREAMS_OF_ORGANIZATION, MAX_STREAMS_OF_PERSON
 from core.contracts import Counts, FileProgress, FileStatus, Stage, StageProgress, StageState
 from core.permissions import Role
 from core.ports import PendingAttempt
@@ -345,14 +345,25 @@ def test_one_person_takes_only_a_share_of_the_streams(client, world, alpha) -> N
     events, services = f"/v1/files/{file_id}/events", client.app.state.services
     colleague = world.person("colleague@alpha.example", (alpha.id, Role.VIEWER))
     me = world.user_id(alpha.email)
-    services.streams_of_person[me] = MAX_STREAMS_OF_PERSON
+    held = services.streams_of_person.held
+    held[me] = MAX_STREAMS_OF_PERSON
     problem(client.get(events, headers=alpha.headers), 503, "busy")
     assert client.get(events, headers=colleague).status_code == 200
-    assert dict(services.streams_of_person) == {me: MAX_STREAMS_OF_PERSON}
-    services.streams_of_person[me] -= 1
+    assert dict(held) == {me: MAX_STREAMS_OF_PERSON}
+    held[me] -= 1
     assert client.get(events, headers=alpha.headers).status_code == 200
-    assert dict(services.streams_of_person) == {me: MAX_STREAMS_OF_PERSON - 1}
+    assert dict(held) == {me: MAX_STREAMS_OF_PERSON - 1}
     assert services.streams.borrowed_tokens == 0
+
+
+def test_one_organization_takes_only_a_share_of_the_streams(client, world, alpha, beta) -> None:
+    here = world.file(alpha.id, alpha.email, status="completed")
+    there = world.file(beta.id, beta.email, status="completed")
+    held = client.app.state.services.streams_of_organization.held
+    held[alpha.id] = MAX_STREAMS_OF_ORGANIZATION
+    problem(client.get(f"/v1/files/{here}/events", headers=alpha.headers), 503, "busy")
+    assert client.get(f"/v1/files/{there}/events", headers=beta.headers).status_code == 200
+    assert dict(held) == {alpha.id: MAX_STREAMS_OF_ORGANIZATION}
 
 
 def test_issues_are_listed_in_the_order_of_the_rows(client, world, alpha) -> None:

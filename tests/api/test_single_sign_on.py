@@ -646,6 +646,7 @@ def forget(client: TestClient) -> None:
         ({"breaks": 404}, 502, "sso_provider_unusable"),
         ({"redirects": True}, 502, "sso_provider_unusable"),
         ({"floods": True}, 503, "unavailable"),
+        ({"nests": True}, 502, "sso_provider_unusable"),
     ],
     ids=str,
 )

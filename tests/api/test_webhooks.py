@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -281,3 +282,22 @@ def test_every_change_is_audited_without_a_secret(client, world, alpha, made) ->
     }  # fmt: skip
     assert all(row.object_id == UUID(made["id"]) for row in audited)
     assert "whsec" not in str(audited)
+
+
+def test_the_audit_trail_tells_where_events_go_without_the_receivers_secret(
+    client, world, alpha
+) -> None:
+    first = {"url": "https://hooks.example.org:8443/T0/SECRET?token=s3cr3t"}
+    made = client.post(path(alpha), headers=alpha.headers, json=GIVEN | first).json()
+    url = path(alpha, made["id"])
+    second = {"url": "https://hooks.example.org:8443/T0/OTHER"}
+    client.patch(url, headers=alpha.headers, json=second)
+    client.delete(url, headers=alpha.headers)
+    told = rows(world, "SELECT * FROM audit_events WHERE object_type = 'webhook' ORDER BY sequence")
+    assert not any(word in str(told) for word in ("SECRET", "s3cr3t", "OTHER", "token"))
+    digests = [sha256(one["url"].encode()).hexdigest()[:16] for one in (first, second)]
+    before, after = (f"https://hooks.example.org:8443/… (sha256 {digest})" for digest in digests)
+    assert (told[0].after["url"], told[1].before, told[1].after) == (
+        before, {"url": before}, {"url": after},
+    )  # fmt: skip
+    assert told[2].before == {"url": after}

@@ -60,7 +60,8 @@ def test_no_form_of_ipv6_carries_an_ipv4_address(address) -> None:
 @pytest.mark.parametrize(
     "url",
     ["https://example.org/hook", "https://example.org:8443/a?b=c", "https://8.8.8.8/",
-     "https://[2606:4700:4700::1111]/x", "https://xn--bcher-kva.example/"],
+     "https://[2606:4700:4700::1111]/x", "https://xn--bcher-kva.example/",
+     "https://hooks_1.example.org./"],
 )  # fmt: skip
 def test_a_public_https_url_is_taken(url: str) -> None:
     EgressPolicy().require_url(url)
@@ -77,7 +78,8 @@ def test_a_public_https_url_is_taken(url: str) -> None:
         "https://169.254.169.254/latest/meta-data/", "https://169.254.169.254./",
         "https://exa mple.org/", "https://bücher.example/", "https://example.org:99999/",
         "https://example.org\\@127.0.0.1/", "https://example.org/\n", "https://[::1/",
-        "https://example.org/" + "a" * 2000,
+        "https://example.org/" + "a" * 2000, "https://example.org:0/", "https://.example.org/",
+        "https://example..org/", "https://-/", "https://example-.org/", "https://exa%6dple.org/",
     ],
 )  # fmt: skip
 def test_a_url_that_can_never_be_called_is_refused_without_repeating_it(url: str) -> None:

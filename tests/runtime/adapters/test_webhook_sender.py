@@ -86,7 +86,9 @@ async def test_only_busy_endpoints_say_when_to_come_back(receiver, status, given
 def test_retry_after_may_be_a_date() -> None:
     soon = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
     assert 3500 < (retry_after_s(format_datetime(soon, usegmt=True)) or 0) <= 3600
-    for text in ("-5", "nan", "inf", "", "Wed, 99 Nov"):
+    far = "Mon, 20 Nov 1995 19:12:08 +99999999999999999999999"
+    further = "Mon, 01 Jan 0001 00:00:00 +2359"
+    for text in ("-5", "nan", "inf", "", "Wed, 99 Nov", far, further):
         assert retry_after_s(text) is None
 
 

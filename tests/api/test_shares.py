@@ -1,0 +1,106 @@
+"""What one tenant holds of a process does not shut out the others."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from api.errors import ApiError
+from api.shares import Shares, Turns
+from tests.api.conftest import problem
+
+LISTS = [
+    "/v1/files", "/v1/emissions", "/v1/emissions/reviews", "/v1/emissions/reports",
+    "/v1/emissions/recalculations", "/v1/emission-factors?q=diesel", "/v1/organizations/{id}/audit",
+]  # fmt: skip
+
+
+def test_a_holder_of_all_its_shares_gets_no_more_and_the_others_do() -> None:
+    shares = Shares(2)
+    with ExitStack() as held:
+        for _ in range(2):
+            held.enter_context(shares.hold("alpha"))
+        with pytest.raises(ApiError, match="Too much at once"), shares.hold("alpha"):
+            pass
+        with shares.hold("beta"):
+            pass
+    assert not shares.held
+
+
+@pytest.mark.anyio
+async def test_what_is_too_much_waits_its_turn_in_order() -> None:
+    turns, served = Turns(1, patience_s=60), []
+
+    async def one(number: int) -> None:
+        async with turns.take("alpha"):
+            served.append(number)
+            await asyncio.sleep(0)
+
+    async with turns.take("alpha"):
+        waiting = [asyncio.create_task(one(number)) for number in range(3)]
+        await asyncio.sleep(0)
+        assert served == []
+        async with turns.take("beta"):
+            pass
+    await asyncio.gather(*waiting)
+    assert served == [0, 1, 2]
+    assert not turns.queues
+
+
+@pytest.mark.anyio
+async def test_patience_ends_and_a_failure_gives_its_turn_back() -> None:
+    turns = Turns(1, patience_s=0.01)
+    async with turns.take("alpha"):
+        with pytest.raises(ApiError, match="Too much at once"):
+            async with turns.take("alpha"):
+                pass
+    with pytest.raises(ZeroDivisionError):
+        async with turns.take("alpha"):
+            raise ZeroDivisionError
+    async with turns.take("alpha"):
+        pass
+    assert not turns.queues
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_lists_of_one_organization_leave_connections_to_the_others(
+    client, alpha, beta, path
+) -> None:
+    services = client.app.state.services
+    assert services.lists.each < services.settings.database_pool_size
+    turns = Turns(1, patience_s=0.01)
+    client.app.state.services = replace(services, lists=turns)
+    stack = AsyncExitStack()
+
+    def get(who: Any) -> Any:
+        return client.get(path.format(id=who.id), headers=who.headers)
+
+    client.portal.call(stack.enter_async_context, turns.take(alpha.id))
+    answer = get(alpha)
+    problem(answer, 503, "busy")
+    assert int(answer.headers["retry-after"]) > 0
+    assert get(beta).status_code == 200
+    client.portal.call(stack.aclose)
+    assert get(alpha).status_code == 200
+    assert not turns.queues
+
+
+def test_uploads_of_one_organization_are_received_a_few_at_a_time(client, alpha, beta) -> None:
+    services = client.app.state.services
+    turns = Turns(1, patience_s=0.01)
+    client.app.state.services = replace(services, uploads=turns)
+    stack = AsyncExitStack()
+
+    def send(who: Any) -> Any:
+        file = {"file": ("a.csv", b"Activity,Amount,Unit\nDiesel,1,litre\n", "text/csv")}
+        return client.post("/v1/files", headers=who.headers, files=file)
+
+    client.portal.call(stack.enter_async_context, turns.take(alpha.id))
+    problem(send(alpha), 503, "busy")
+    assert send(beta).status_code == 202
+    client.portal.call(stack.aclose)
+    assert send(alpha).status_code == 202
