@@ -13,12 +13,14 @@ import json
 import math
 import os
 import resource
+import selectors
 import signal
 import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +37,9 @@ _PROJECT = Path(__file__).resolve().parents[1]
 _MEGABYTE = 1 << 20
 _LARGEST_PART = 2_048 * _MEGABYTE
 _OPEN_FILES = 128
+_ANSWER_BYTES = 16 * _MEGABYTE  # of a report, which the child keeps far below that
+_COMPLAINT_BYTES = _MEGABYTE
+_PIECE_BYTES = 1 << 16
 _EXHAUSTED = (errno.ENOMEM, errno.EAGAIN, errno.EFBIG, errno.EMFILE)
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -129,16 +134,74 @@ def _ask(
 def _wait(
     child: subprocess.Popen[bytes], request: bytes, timeout_s: float, on_tick: Callable[[], None]
 ) -> tuple[bytes, bytes]:
+    """Return what the child writes, as much as a report may be; not communicate(), which takes all.
+
+    Raises FileRejected("file_resource_limit") when it takes too long or says too much.
+    """
     deadline = time.monotonic() + timeout_s
-    unsent: bytes | None = request
-    while True:
+    with _Talk(child, request) as talk:
+        while True:
+            next_tick = time.monotonic() + TICK_S
+            while (left_s := next_tick - time.monotonic()) > 0:
+                if talk.is_over(left_s):
+                    return bytes(talk.answer), bytes(talk.complaint)
+            if time.monotonic() > deadline:
+                raise _resource_limit()
+            on_tick()
+
+
+class _Talk:
+    """Sends the request and collects what comes back."""
+
+    def __init__(self, child: subprocess.Popen[bytes], request: bytes) -> None:
+        stdin, stdout, stderr = child.stdin, child.stdout, child.stderr
+        assert stdin is not None
+        self._child, self._stdin, self._unsent = child, stdin, memoryview(request)
+        self.answer, self.complaint = bytearray(), bytearray()
+        self._pipes = selectors.DefaultSelector()
+        os.set_blocking(stdin.fileno(), False)
+        self._pipes.register(stdin, selectors.EVENT_WRITE)
+        for stream, into, most in (
+            (stdout, self.answer, _ANSWER_BYTES),
+            (stderr, self.complaint, _COMPLAINT_BYTES),
+        ):
+            assert stream is not None
+            self._pipes.register(stream, selectors.EVENT_READ, (into, most))
+
+    def __enter__(self) -> _Talk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pipes.close()
+
+    def is_over(self, timeout_s: float) -> bool:
+        """Go on for some time at most; tell whether the child has ended and all is read."""
+        if not self._pipes.get_map():
+            with suppress(subprocess.TimeoutExpired):
+                self._child.wait(timeout_s)
+            return self._child.returncode is not None
+        for key, _ in self._pipes.select(timeout_s):
+            if key.fileobj is self._stdin:
+                self._send()
+                continue
+            into, most = key.data
+            piece = os.read(key.fd, _PIECE_BYTES)
+            if not piece:
+                self._pipes.unregister(key.fileobj)
+            into += piece
+            if len(into) > most:
+                raise _resource_limit()
+        return False
+
+    def _send(self) -> None:
         try:
-            return child.communicate(unsent, timeout=TICK_S)
-        except subprocess.TimeoutExpired:
-            unsent = None  # communicate() remembers what it has not yet sent
-        if time.monotonic() > deadline:
-            raise _resource_limit()
-        on_tick()
+            sent = os.write(self._stdin.fileno(), self._unsent[:_PIECE_BYTES])
+        except BrokenPipeError:  # it died, and how is read from its exit
+            sent = len(self._unsent)
+        self._unsent = self._unsent[sent:]
+        if not self._unsent:
+            self._pipes.unregister(self._stdin)
+            self._stdin.close()
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
@@ -198,7 +261,7 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
         report = parse_file(source, Path(request["out_dir"]), options)
     except FileRejected as rejected:
         return {"rejected": {"code": rejected.code, "message": rejected.message}}
-    except (MemoryError, OSError) as error:
+    except (MemoryError, RecursionError, OSError) as error:
         if isinstance(error, OSError) and error.errno not in _EXHAUSTED:
             raise
         limit = _resource_limit()

@@ -25,6 +25,7 @@ from core.regions import parse_region
 from core.units import Unit, parse_unit
 
 _TEXT_FIELDS = (Field.ACTIVITY_NAME, Field.ACTIVITY_TYPE, Field.ACTIVITY_DESCRIPTION)
+_FEW_CELLS = 8
 _FEWEST = 0.3  # below this a guess is not used
 
 
@@ -46,6 +47,7 @@ class Profile:
     words: float  # mean number of words
 
 
+@lru_cache(maxsize=1024)
 def letter_of(index: int) -> str:
     """Return a 0-based column index as a spreadsheet shows it: 0 → "A", 26 → "AA"."""
     letters = ""
@@ -90,9 +92,8 @@ _ACCOUNTING_LIST = "revenue capital r c rev cap debit credit d k s h soll haben"
 _ACCOUNTING = frozenset(_ACCOUNTING_LIST.split())
 
 
-def profile(values: Sequence[str]) -> Profile:
-    """Describe a sample of one column."""
-    filled = [value.strip() for value in values if value.strip()]
+def profile(filled: Sequence[str], rows: int) -> Profile:
+    """Describe a sample of one column: its filled cells, without outer blanks, of so many rows."""
     if not filled:
         return Profile(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, False, 0)
     distinct = set(filled)
@@ -102,7 +103,7 @@ def profile(values: Sequence[str]) -> Profile:
         return sum(value in passed for value in filled) / len(filled)
 
     return Profile(
-        filled=len(filled) / len(values),
+        filled=len(filled) / rows,
         distinct=len({fold(value) for value in distinct}),
         count=len(filled),
         number=share(is_number),
@@ -116,6 +117,9 @@ def profile(values: Sequence[str]) -> Profile:
         words=sum(len(value.split()) for value in filled) / len(filled),
     )
 
+
+# Of the small tables of one file many columns hold the same.
+_profile_of_few = lru_cache(maxsize=4096)(profile)
 
 _COUNTRY_HEADINGS = frozenset({"country", "country code", "country name", "land", "landercode",
                                "pays", "code pays", "pais", "codigo pais"})  # fmt: skip
@@ -193,9 +197,16 @@ def _by_content(index: int, seen: Profile) -> list[_Guess]:
 
 def profiles_of(headings: Sequence[str], sample: Sequence[Sequence[str]]) -> list[Profile]:
     """Describe the columns of a table by some rows below its header."""
+    columns: list[list[str]] = [[] for _ in headings]
+    for row in sample:  # by what is there: many rows may have none of many columns
+        for filled, cell in zip(columns, row, strict=False):
+            if text := cell.strip():
+                filled.append(text)
     return [
-        profile([row[index] if index < len(row) else "" for row in sample])
-        for index in range(len(headings))
+        _profile_of_few(tuple(filled), len(sample))
+        if len(filled) <= _FEW_CELLS
+        else profile(filled, len(sample))
+        for filled in columns
     ]
 
 

@@ -148,6 +148,7 @@ class Heading:
     currency_text: str | None = None
 
 
+@lru_cache(maxsize=4096)
 def fold_heading(text: str) -> str:
     """Return a heading without accents, capitals, punctuation and CamelCase."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)

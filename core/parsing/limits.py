@@ -29,6 +29,9 @@ RECORD_COLUMNS = 500
 FIELD_CHARACTERS = 1_000_000  # a longer field is a quote that is never closed
 
 # Rows of any file
+TABLES = 200  # of all sheets together: each has its columns judged and told about
+TABLE_COLUMNS = 20_000  # of all tables together
+HEADING_CHARACTERS = 500  # of a heading that anything is made of
 CELL_CHARACTERS = 32_767  # what a spreadsheet cell can hold; the row is rejected beyond
 FILE_ROWS = 5_000_000
 PART_ROWS = 50_000

@@ -26,7 +26,7 @@ def parse_file(source: Path, out_dir: Path, options: ParseOptions) -> ParseRepor
     Text may come packed. Every row from below a header to the last non-empty one is written, and
     counted. Run it in a child process: a hostile workbook may kill it. Raises FileRejected with a
     code per reason (structure.py's and the readers', and no_header, no_quantity_column, no_rows,
-    mapping_unknown_column, too_many_rows).
+    too_many_tables, mapping_unknown_column, too_many_rows).
     """
     if detect_type(source) == "gzip":
         return _parse_packed(source, out_dir, options)
@@ -92,7 +92,8 @@ def _parse_workbook(
     for name in book.sheet_names:
         sheet, rows = book.open_sheet(name)
         try:
-            tables += SheetParser(name, options, writer, notes, sheet.merges).parse(rows)
+            parser = SheetParser(name, options, writer, notes, sheet.merges, before=tables)
+            tables += parser.parse(rows)
         except FileRejected as error:
             if error.code not in ("no_header", "no_quantity_column", "no_rows"):
                 raise

@@ -22,6 +22,7 @@ from core.parsing.tables import (
     Row,
     RowClassifier,
     find_header,
+    heads,
     no_headings,
     starts_table,
     unread_tables,
@@ -30,7 +31,17 @@ from core.parsing.wide import Wide
 
 _SAMPLE_ROWS = 1_000  # below the header, to judge columns by
 _FEWEST_ROWS = 200  # that are worth being taken together
+_MOST_TITLES = 100  # lines above a table that are looked at
 _OUTSIDE_CHARACTERS = 200
+
+
+def too_many_tables() -> FileRejected:
+    """Return the reason for a file of very many tables."""
+    return FileRejected(
+        f"The file holds more than {limits.TABLES} tables, or {limits.TABLE_COLUMNS} columns in "
+        "all of them. Put rows with the same headings into one table, or split the file.",
+        code="too_many_tables",
+    )
 
 
 def no_header() -> FileRejected:
@@ -52,6 +63,8 @@ class SheetParser:
         writer: PartWriter,
         notes: list[str],
         merges: Sequence[Merge] = (),
+        *,
+        before: Sequence[TableReport] = (),
     ) -> None:
         self._name = name
         self._options = options
@@ -59,18 +72,20 @@ class SheetParser:
         self._notes = notes
         self._merges = merges
         self._rows = 0
+        self._tables = len(before)  # of the whole file, and their columns
+        self._columns = sum(len(table.columns) for table in before)
         self._named = False
         self._titles: list[Row] = []  # lines of one text since the last row of data
 
     def parse(self, rows: Iterator[Row | Block], *, named: bool = False) -> list[TableReport]:
         """Stream one sheet; `named` says that its first row is the names of the columns.
 
-        Raises FileRejected: no_header, no_quantity_column, no_rows.
+        Raises FileRejected: no_header, no_quantity_column, no_rows, too_many_tables.
         """
         self._named = named  # of records: no row among them begins another table
         feed = Feed(rows)
         head = list(islice(feed, SEARCH_ROWS + _SAMPLE_ROWS))
-        header = Header(0, 1, tuple(head[0].cells)) if named else self._header(head)
+        header = Header(0, 1, heads(head[0].cells)) if named else self._header(head)
         if header is None:
             raise no_header()
         if named and len(head) == 1:
@@ -113,8 +128,13 @@ class SheetParser:
             )
 
     def _plan(self, head: Sequence[Row], header: Header, above: Sequence[Row]) -> Plan:
+        columns = self._columns + len(header.headings)
+        if self._tables >= limits.TABLES or columns > limits.TABLE_COLUMNS:
+            raise too_many_tables()
         below = head[header.at + header.lines :]
-        return make_plan(header, below[:_SAMPLE_ROWS], above, self._name, self._options)
+        plan = make_plan(header, below[:_SAMPLE_ROWS], above, self._name, self._options)
+        self._tables, self._columns = self._tables + 1, columns
+        return plan
 
     def _stream(
         self, rows: Feed, head: Sequence[Row], plan: Plan, evidence: Evidence
@@ -161,6 +181,7 @@ class SheetParser:
             else:
                 between = True
                 if kind is RowKind.NOTE:
+                    del self._titles[: 1 - _MOST_TITLES]
                     self._titles.append(row)
                     if titled:
                         titled.begin_block(next(filter(str.strip, row.cells)))
@@ -183,11 +204,13 @@ class SheetParser:
 
     def _next(self, row: Row, queue: Feed) -> tuple[list[Row], Header, Plan] | None:
         """Return the table that begins with `row`, None when there is none after all."""
-        head = [row, *islice(queue, _SAMPLE_ROWS)]
-        header = find_header(head[:3], self._options.mapping, (), self._options.remembered)
+        head = [row, *islice(queue, 2)]
+        header = find_header(head, self._options.mapping, (), self._options.remembered)
         try:
             if header is not None and header.at == 0 and len(head) > header.lines:
                 self._refuse_nul(header)
+                queue.put_back(head[header.lines :])
+                head[header.lines :] = _own_rows(queue)
                 return head, header, self._plan(head, header, self._titles)
         except FileRejected as error:
             if error.code != "no_quantity_column":
@@ -246,6 +269,20 @@ class _Taker:
         self._writer.add_data(block.slice(at, stop))
         self._rows.skip_to(stop)
         return stop - at
+
+
+def _own_rows(rows: Feed) -> list[Row]:
+    """Return rows to judge a table by: none that may head another one, nor what is below it.
+
+    So that no row is looked at for more than two tables, however many there are.
+    """
+    found: list[Row] = []
+    for row in islice(rows, _SAMPLE_ROWS):
+        if starts_table(row):
+            rows.put_back([row])
+            break
+        found.append(row)
+    return found
 
 
 def _outside(row: Row, *, heading: bool = False) -> OutsideRow:

@@ -113,9 +113,14 @@ def no_headings(rows: Sequence[Row], mapping: Mapping[str, str]) -> Header | Non
     return Header(0, 0, ("",) * max(len(row.cells) for row in rows))
 
 
+def heads(cells: Sequence[str]) -> tuple[str, ...]:
+    """Return cells as headings, cut before anything is made of them: names may be very long."""
+    return tuple(cell[: limits.HEADING_CHARACTERS] for cell in cells)
+
+
 def _readings(rows: Sequence[Row], at: int, merges: Sequence[Merge]) -> list[Header]:
     upper = rows[at]
-    found = [Header(at, 1, tuple(upper.cells))]
+    found = [Header(at, 1, heads(upper.cells))]
     if at + 1 >= len(rows):
         return found
     lower = rows[at + 1]
@@ -175,7 +180,7 @@ def _joined(
             below = f"({below.strip('()[] ')})"
         # A heading merged over both lines stands in each of them.
         joined.append(above if above == below else " ".join(filter(None, (above, below))))
-    return tuple(joined)
+    return heads(joined)
 
 
 def _is_wordy(row: Row) -> bool:
@@ -247,7 +252,7 @@ def _plain_header(rows: Sequence[Row], mapping: Mapping[str, str]) -> Header | N
             continue
         below = rows[at + 1]
         numbers = [cell for cell in below.cells if cell.strip() and is_number(cell)]
-        header = Header(at, 1, tuple(rows[at].cells))
+        header = Header(at, 1, heads(rows[at].cells))
         if numbers and len(numbers) < sum(1 for cell in below.cells if cell.strip()):
             return header
         if mapped_columns(header.headings, mapping):
@@ -269,6 +274,7 @@ _SUM_NAME = re.compile(
     re.IGNORECASE,
 )
 _SUM_FINALS = frozenset("lLsSeEtT")
+_SUM_CHARACTERS = 64  # at the end of a label: a long run of dashes is searched from each of them
 _TOTAL_INITIALS = frozenset("tTsSgGzZeEiI")
 
 
@@ -351,7 +357,7 @@ class RowClassifier:
             bool(label)
             and label.casefold() not in self._first
             and not (label[0] in _TOTAL_INITIALS and _TOTAL.fullmatch(label))
-            and not (label[-1] in _SUM_FINALS and _SUM_LABEL.search(label))
+            and not (label[-1] in _SUM_FINALS and _ends_as_sum(label))
         )
 
     @staticmethod
@@ -360,7 +366,7 @@ class RowClassifier:
 
     def _is_sum(self, label: str, cells: Sequence[str]) -> bool:
         """Tell whether a row is "Site A Total", as spreadsheets write subtotals, or named so."""
-        if self._others and label[-1] in _SUM_FINALS and _SUM_LABEL.search(label):
+        if self._others and label[-1] in _SUM_FINALS and _ends_as_sum(label):
             others = [c for i, c in enumerate(cells) if i not in self._numbers and c.strip()]
             return all(c.strip() == label or is_number(c) for c in others)
         for index in self._texts:
@@ -379,6 +385,10 @@ class RowClassifier:
         return not match["rest"] or (
             bool(self._others) and not any(_at(cells, index) for index in self._others)
         )
+
+
+def _ends_as_sum(label: str) -> bool:
+    return _SUM_LABEL.search(label[-_SUM_CHARACTERS:]) is not None
 
 
 def _odd(column: Any, is_plain: Callable[[str], bool]) -> Mask:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from core.dates import ActivityDate, month_of, read_date
 from core.parsing.headings import Heading, fields_of, read_heading
@@ -142,6 +143,7 @@ def _without(text: str, heading: Heading) -> str:
     return (cut if count else text.replace(carried, " ")).strip(" ,-_/:")
 
 
+@lru_cache(maxsize=4096)
 def _period(text: str) -> tuple[str, str, str, str] | None:
     """Return (date, month, year, rest) of a text that names a period."""
     tokens = re.split(r"[\s_,:]+", text.strip())

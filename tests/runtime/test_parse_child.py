@@ -171,3 +171,43 @@ def test_a_defect_of_the_parser_is_not_blamed_on_the_file(
 def test_the_child_sees_nothing_of_our_environment() -> None:
     # No path, no credentials: what is there is written in parse_child.py.
     assert not {"PATH", "HOME"} & set(parse_child._CHILD_ENVIRONMENT)
+
+
+def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    """Start children whose structure check is this."""
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(
+        f"import sys\nimport core.parsing.structure as s\ndef broken(path, name):\n    {code}\n"
+        "s.check_structure = broken\n"
+    )
+    path = os.pathsep.join((str(folder), str(Path(parse_child.__file__).resolve().parents[1])))
+    monkeypatch.setitem(parse_child._CHILD_ENVIRONMENT, "PYTHONPATH", path)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "raise RecursionError",
+        "raise MemoryError",
+        "while True: sys.stdout.write('x' * (1 << 20))",  # more than any report
+        "while True: sys.stderr.write('x' * (1 << 20))",
+    ],
+)
+def test_a_child_that_goes_too_deep_or_says_too_much_is_the_files_doing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    broken(tmp_path, monkeypatch, code)
+    with pytest.raises(FileRejected) as caught:
+        run(tmp_path, TABLE.encode(), "a.csv")
+    assert caught.value.code == "file_resource_limit"
+
+
+def test_a_request_larger_than_a_pipe_and_an_answer_come_through(tmp_path: Path) -> None:
+    source, out = tmp_path / "object", tmp_path / "parts"
+    source.write_bytes(TABLE.encode())
+    out.mkdir(exist_ok=True)
+    mapping = {f"column {n:06} {'x' * 300}": "ignore" for n in range(2_000)}
+    with pytest.raises(FileRejected) as caught:
+        run_parse(source, out, ParseOptions(filename="a.csv", mapping=mapping), timeout_s=60)
+    assert caught.value.code == "mapping_unknown_column"
