@@ -103,7 +103,8 @@ def read_rows(part: bytes, report: ParseReport, batch_rows: int) -> Iterator[lis
             numbers = _NONE
             if typed:
                 table = report.table(sheet, number)
-                places = fields.setdefault(id(table), _places(table))
+                if (places := fields.get(id(table))) is None:
+                    places = fields[id(table)] = _places(table)
                 numbers = _numbers(typed, column, places)
             rows.append(RawRow((sheet, number, column), cells or (), numbers))
         yield rows
