@@ -112,6 +112,7 @@ class SettleFiles:
         """Mark the next rows of a deleted file; when there are none, note that it is done."""
         scope = (ref.organization_id, ref.file_id)
         with Session(self.platform_engine) as session:
+            lifecycle.wait_briefly(session)  # the sums' triggers hold the file
             marked = lifecycle.mark_rows(session, *scope, self.batch_rows)
             if not marked:
                 lifecycle.settle_deletion(session, *scope)
@@ -121,6 +122,7 @@ class SettleFiles:
     def end(self, ref: FileRef) -> bool:
         """End a file whose workflow was never started, or is closed; tell whether that was done."""
         with Session(self.platform_engine) as session:
+            lifecycle.wait_briefly(session)
             found = lifecycle.run_of(session, ref.organization_id, ref.file_id)
             try:
                 file = pipeline.get_file(session, ref.organization_id, ref.file_id, lock=True)

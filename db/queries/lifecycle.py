@@ -80,6 +80,11 @@ def delete_file(
     return Cascade(row.emissions, row.reviews, row.purge_at)
 
 
+def wait_briefly(session: Session) -> None:
+    """Let this transaction wait no longer than 3 s for what somebody else holds."""
+    session.execute(text("SET LOCAL lock_timeout = '3s'"))
+
+
 def mark_rows(session: Session, organization_id: UUID, file_id: UUID, limit: int) -> int:
     """Mark up to `limit` figures and as many reviews of a deleted file; return how many were."""
     marked = 0
@@ -263,13 +268,17 @@ def unsettled(session: Session, older_than_s: int, limit: int = 200) -> Sequence
 
 
 def postpone_settling(session: Session, organization_id: UUID, file_id: UUID) -> bool:
-    """Let a file that could not be settled wait; tell whether it is given up now."""
+    """Let a file that could not be settled wait; tell whether it is given up now.
+
+    One that somebody holds is left as it is: that is no failure, and it comes again.
+    """
     failures = session.execute(
         text(
             "UPDATE files SET settle_failures = settle_failures + 1, settle_after = now() +"
             " least(interval '6 hours', interval '1 minute' * power(2, settle_failures))"
-            " WHERE organization_id = :organization_id AND id = :file_id"
-            " AND settle_failures < :most RETURNING settle_failures"
+            " WHERE organization_id = :organization_id AND id IN (SELECT id FROM files"
+            "  WHERE organization_id = :organization_id AND id = :file_id"
+            "  AND settle_failures < :most FOR UPDATE SKIP LOCKED) RETURNING settle_failures"
         ),
         {"organization_id": organization_id, "file_id": file_id, "most": SETTLE_ATTEMPTS},
     ).scalar_one_or_none()

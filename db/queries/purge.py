@@ -137,12 +137,22 @@ def due_files(session: Session, terms: Terms, limit: int) -> Sequence[UUID]:
 def purge_rows_of_file(
     session: Session, organization_id: UUID, file_id: UUID, table: str, limit: int
 ) -> int:
-    """Remove up to `limit` rows of a deleted file from one of OF_FILE; return how many."""
+    """Remove up to `limit` rows of a deleted file from one of OF_FILE; return how many.
+
+    Nothing goes while somebody holds the file.
+    """
     assert table in OF_FILE
-    condition = (
-        "t.file_id = :file_id AND EXISTS (SELECT FROM files f WHERE f.organization_id ="
-        " :organization_id AND f.id = :file_id AND f.deleted_at IS NOT NULL)"
-    )
+    # Removing figures holds their file (the sums' triggers do): skip it rather than wait for it.
+    free = session.execute(
+        text(
+            "SELECT 1 FROM files WHERE organization_id = :organization_id AND id = :file_id"
+            " AND deleted_at IS NOT NULL FOR SHARE SKIP LOCKED"
+        ),
+        {"organization_id": organization_id, "file_id": file_id},
+    ).one_or_none()
+    if free is None:
+        return 0
+    condition = "t.file_id = :file_id"
     if table == "recalculation_rows":  # its index begins with the recalculation
         condition += (
             " AND t.recalculation_id IN (SELECT r.recalculation_id FROM recalculation_files r"
@@ -154,12 +164,14 @@ def purge_rows_of_file(
 
 def purge_file(session: Session, organization_id: UUID, file_id: UUID) -> bool:
     """Remove a deleted file whose rows are gone, and doom its objects in the same transaction;
-    False when somebody holds it."""
+    False when somebody holds it, or held it until now and figures are left."""
     where = {"organization_id": organization_id, "file_id": file_id}
     held = session.execute(
         text(
-            "SELECT 1 FROM files WHERE organization_id = :organization_id AND id = :file_id"
-            " AND deleted_at IS NOT NULL FOR UPDATE SKIP LOCKED"
+            "SELECT 1 FROM files f WHERE organization_id = :organization_id AND id = :file_id"
+            " AND deleted_at IS NOT NULL AND NOT EXISTS (SELECT FROM emissions e"
+            "  WHERE e.organization_id = :organization_id AND e.file_id = f.id)"
+            " FOR UPDATE SKIP LOCKED"
         ),
         where,
     ).one_or_none()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import threading
 from collections.abc import Callable
@@ -164,6 +165,22 @@ async def test_a_file_that_cannot_be_settled_holds_up_nobody_and_is_given_up_in_
         " AND object_id = :file_id", poison,
     )  # fmt: skip
     assert [event.after for event in given_up] == [{"attempts": lifecycle.SETTLE_ATTEMPTS}]
+
+
+async def test_a_file_that_somebody_holds_waits_and_the_next_one_is_settled(stages: Stages) -> None:
+    uploader = stages.uploader
+    held, other = stages.calculated(), uploader.upload(b"2")
+    for ref, age in ((held, "1 day"), (other, "1 hour")):
+        change(uploader, ref, f"deleted_at = now() - interval '{age}', deletion_pending = true")
+    activity = settle(uploader, FakePipeline())
+    with Session(uploader.engine) as somebody:
+        somebody.execute(
+            text("SELECT 1 FROM files WHERE id = :file_id FOR UPDATE"), {"file_id": held.file_id}
+        )
+        environment = ActivityEnvironment()
+        found = await asyncio.wait_for(environment.run(activity.settle_files, SettleInput()), 60)
+        assert (found.deletions, found.failed) == (1, 1)
+    assert not uploader.file(other).deletion_pending
 
 
 async def test_asking_again_begins_anew(stages: Stages) -> None:
