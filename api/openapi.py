@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
@@ -68,7 +69,7 @@ def example(code: str) -> dict[str, Any]:
     kind = CATALOG[code]
     return {
         "type": f"urn:tonnage:problem:{code}",
-        "title": code.replace("_", " ").capitalize(),
+        "title": HTTPStatus(kind.status).phrase,
         "status": kind.status,
         "detail": kind.detail,
         "instance": "/v1/…",

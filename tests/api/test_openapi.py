@@ -53,6 +53,21 @@ def test_every_parameter_says_what_it_is(document) -> None:
     assert missing == []
 
 
+def test_the_example_of_an_error_is_the_error_that_comes(client, document) -> None:
+    login = document["paths"]["/v1/auth/login"]["post"]["responses"]["401"]["content"]
+    [example] = [
+        one["value"]
+        for code, one in login["application/problem+json"]["examples"].items()
+        if code == "invalid_credentials"
+    ]
+    body = {"email": "nobody@x.example", "password": "not the one"}
+    told = client.post("/v1/auth/login", json=body).json()
+    own = ("instance", "request_id")
+    assert {k: v for k, v in told.items() if k not in own} == {
+        k: v for k, v in example.items() if k not in own
+    }
+
+
 def test_the_callback_of_a_sign_on_says_what_a_provider_sends(document) -> None:
     callback = document["paths"]["/v1/auth/sso/callback"]["get"]
     told = {(p["name"], p["in"]) for p in callback["parameters"]}

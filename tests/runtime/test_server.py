@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from sqlalchemy import Engine, text
 from sqlmodel import Session
@@ -154,6 +155,16 @@ def upload(api: Api, body: Slow) -> int:
     return answer.status_code
 
 
+def large(mib: int) -> Iterator[bytes]:
+    """Yield a multipart body that holds a table of so many MiB."""
+    yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'
+    yield b"Activity,Amount,Unit\n"
+    chunk = b"Diesel for site one,10,litres\n" * 34_952  # a MiB, nearly
+    for _ in range(mib):
+        yield chunk
+    yield b"\r\n--b--\r\n"
+
+
 def watch(api: Api, file_id: str, began: threading.Event) -> int:
     """Read an event stream to its end; return how many events came. Raises when it is cut off."""
     seen = 0
@@ -212,6 +223,27 @@ def test_a_second_sigterm_skips_the_drain(served: Api) -> None:
     time.sleep(0.2)
     os.kill(served.process.pid, signal.SIGTERM)
     assert served.process.wait(WAIT_S) == 0, served.told()
+
+
+def test_a_large_upload_is_never_held_in_memory_as_a_whole(served: Api) -> None:
+    """150 MiB pass through a process that grows by a fraction of it."""
+    headers = served.headers | {"Content-Type": "multipart/form-data; boundary=b"}
+    process = psutil.Process(served.process.pid)
+    before, most = process.memory_info().rss, 0
+
+    def watched() -> Iterator[bytes]:
+        nonlocal most
+        for piece in large(150):
+            most = max(most, process.memory_info().rss)
+            yield piece
+
+    url = f"{served.url}/v1/files"
+    with httpx.stream("POST", url, headers=headers, content=watched(), timeout=120) as answer:
+        most = max(most, process.memory_info().rss)
+        answer.read()
+    assert answer.status_code == 202, answer.text
+    most = max(most, process.memory_info().rss)
+    assert most - before < 50 * 1024**2, f"grew by {(most - before) >> 20} MiB"
 
 
 def test_the_api_starts_without_what_only_workers_need() -> None:
