@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import copyfileobj
@@ -32,15 +32,21 @@ def fetch(storage: Storage, key: str, target: Path) -> Path:
     return target
 
 
-def read_table(storage: Storage, key: str) -> pa.Table:
-    """Return a Parquet object as a table. Parts have at most 50,000 rows and fit in memory."""
+def read_table(storage: Storage, key: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return a Parquet object as a table, or some of its columns.
+
+    Parts have at most 50,000 rows and fit in memory.
+    """
     with storage.open(key) as source:
-        return pq.read_table(io.BytesIO(source.read()))
+        content = io.BytesIO(source.read())
+    with pq.ParquetFile(content) as file:
+        return file.read(None if columns is None else list(columns))
 
 
 def write_table(storage: Storage, key: str, table: pa.Table) -> None:
     """Store a table as Parquet."""
     sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd")
+    # Nobody looks for rows by the least and greatest text of a part.
+    pq.write_table(table, sink, compression="zstd", write_statistics=False)
     sink.seek(0)
     storage.put(key, sink, content_type="application/vnd.apache.parquet")

@@ -9,12 +9,15 @@ from activities.heartbeat import beating
 from activities.objects import read_table, write_table
 from activities.parse import read_report
 from core.contracts import ActivitiesResult, FileRef, PartRef, ValidateResult
-from core.distinct_table import distinct_activities
+from core.distinct_table import DESCRIBING, distinct_activities
 from core.keys import activities_key, raw_part_key, typed_part_key
+from core.parsing.raw_schema import VALIDATED
 from core.ports import Storage
 from core.validation import ValidationContext, validate_part
 from db.engine import tenant_session
 from db.queries import pipeline
+
+_DESCRIBED = [*DESCRIBING, "volume"]
 
 
 class ValidatePart:
@@ -31,7 +34,8 @@ class ValidatePart:
         with beating():
             with tenant_session(self.engine, organization_id) as session:
                 file = pipeline.get_file(session, organization_id, file_id)
-            raw = read_table(self.storage, raw_part_key(organization_id, file_id, ref.part))
+            key = raw_part_key(organization_id, file_id, ref.part)
+            raw = read_table(self.storage, key, VALIDATED)
             context = ValidationContext(
                 report=read_report(self.storage, ref),
                 region=file.region,
@@ -58,7 +62,7 @@ class ValidatePart:
         with beating():
             report = read_report(self.storage, ref)
             parts = (
-                read_table(self.storage, typed_part_key(organization_id, file_id, part))
+                read_table(self.storage, typed_part_key(organization_id, file_id, part), _DESCRIBED)
                 for part in range(len(report.parts))
             )
             table = distinct_activities(parts)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from functools import lru_cache
 
 from core.records import Basis, Dimension
 
@@ -18,7 +17,6 @@ from core.records import Basis, Dimension
 _VERSION = "1"
 
 
-@lru_cache(maxsize=65_536)
 def fold(text: str | None) -> str:
     """Return the form in which texts are compared: NFKC, casefolded, white space as one space."""
     return " ".join(unicodedata.normalize("NFKC", text or "").casefold().split())

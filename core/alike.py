@@ -84,12 +84,12 @@ class _Column:
         self.codes = np.asarray(encoded.indices.to_numpy(zero_copy_only=False), np.int64)
         self.texts: list[str] = _trimmed(encoded.dictionary).to_pylist()
 
-    def at(self, row: int) -> str:
-        """Return the text of a row."""
-        return self.texts[int(self.codes[row])]
+    def at(self, rows: Numbers) -> list[str]:
+        """Return the texts of some rows."""
+        return [self.texts[code] for code in self.codes[rows].tolist()]
 
 
-def distinct(*codes: Numbers) -> tuple[Numbers, list[int]]:
+def distinct(*codes: Numbers) -> tuple[Numbers, Numbers]:
     """Number the combinations of codes in order of appearance; return the first row of each too."""
     keys, most = codes[0], int(codes[0].max(initial=0)) + 1
     for more in codes[1:]:
@@ -100,7 +100,7 @@ def distinct(*codes: Numbers) -> tuple[Numbers, list[int]]:
     found, count = _numbered(keys)
     firsts = np.zeros(count, np.int64)
     firsts[found[::-1]] = np.arange(len(found))[::-1]  # of several, the first is written last
-    return found, firsts.tolist()
+    return found, firsts
 
 
 def _numbered(keys: Numbers) -> tuple[Numbers, int]:
@@ -141,60 +141,51 @@ class AlikeRows:
         self._kept = np.flatnonzero(sound)
         self.rows = rows[self._kept]
 
-    def _distinct(self, *codes: Numbers) -> tuple[Numbers, list[int]]:
-        return distinct(self._tables, *codes)
-
-    def _codes(self, *fields: Field) -> list[Numbers]:
-        return [self._columns[field].codes for field in fields]
-
-    def _texts(self, row: int, *fields: Field) -> list[str]:
-        return [self._columns[field].at(row) for field in fields]
-
-    def _reader(self, row: int) -> RowReader:
-        found: RowReader = self._readers[self._tables[row]]
-        return found
+    def _distinct(
+        self, fields: Sequence[Field], *codes: Numbers
+    ) -> tuple[Numbers, Numbers, list[RowReader], list[tuple[str, ...]]]:
+        """Find the combinations of table, texts and codes: of each row which, of each one the first
+        row, its reader and its texts."""
+        columns = [self._columns[field] for field in fields]
+        found, firsts = distinct(self._tables, *(column.codes for column in columns), *codes)
+        readers = [self._readers[table] for table in self._tables[firsts].tolist()]
+        texts = list(zip(*(column.at(firsts) for column in columns), strict=True))
+        return found, firsts, readers, texts
 
     def _read_settings(self) -> None:
         fields = (Field.REGION, Field.DATE, Field.YEAR)
-        self._of_setting, firsts = self._distinct(*self._codes(*fields))
-        texts = [self._texts(row, *fields) for row in firsts]
-        found = [
-            self._reader(row).setting(*written) for row, written in zip(firsts, texts, strict=True)
-        ]
-        self._settings = found
-        self._setting_texts = texts
+        self._of_setting, _, readers, texts = self._distinct(fields)
+        found = [reader.setting(*three) for reader, three in zip(readers, texts, strict=True)]
+        self._settings, self._setting_texts = found, texts
         self._sound = np.array([not s.warnings for s in found], np.bool_)[self._of_setting]
         self._where = _numbers_of((s.region, s.year) for s in found)[self._of_setting]
 
     def _read_measures(self) -> None:
+        kinds = self._from_volume.astype(np.int64)
         fields = (Field.UNIT, Field.CURRENCY)
-        codes = (*self._codes(*fields), self._where, self._from_volume.astype(np.int64))
-        self._of_measure, firsts = self._distinct(*codes)
+        self._of_measure, firsts, readers, texts = self._distinct(fields, self._where, kinds)
+        settings, kinds = self._of_setting[firsts].tolist(), kinds[firsts].tolist()
         self._measures = [
-            self._reader(row).plain_measure(
-                self._columns[Field.UNIT].at(row),
-                self._columns[Field.CURRENCY].at(row),
-                self._settings[self._of_setting[row]].region,
-                from_volume=bool(self._from_volume[row]),
+            reader.plain_measure(unit, currency, self._settings[at].region, from_volume=bool(kind))
+            for reader, (unit, currency), at, kind in zip(
+                readers, texts, settings, kinds, strict=True
             )
-            for row in firsts
         ]
         self._sound &= np.array([m is not None for m in self._measures], np.bool_)[self._of_measure]
 
     def _read_activities(self) -> None:
         fields = (Field.ACTIVITY_NAME, Field.ACTIVITY_TYPE, Field.ACTIVITY_DESCRIPTION)
         units = _numbers_of(m and m.unit for m in self._measures)[self._of_measure]
-        self._of_activity, firsts = self._distinct(*self._codes(*fields), units, self._where)
-        self._activity_texts, self._activities = [], []
-        for row in firsts:
-            name, kind, description = self._texts(row, *fields)
-            measure = self._measures[self._of_measure[row]]
-            setting = self._settings[self._of_setting[row]]
-            found = measure and self._reader(row).activity(
-                name, kind, description, measure.unit, setting
+        self._of_activity, firsts, readers, texts = self._distinct(fields, units, self._where)
+        measures = [self._measures[at] for at in self._of_measure[firsts].tolist()]
+        settings = [self._settings[at] for at in self._of_setting[firsts].tolist()]
+        self._activities = [
+            measure and reader.activity(name, kind, description, measure.unit, setting)
+            for reader, (name, kind, description), measure, setting in zip(
+                readers, texts, measures, settings, strict=True
             )
-            self._activities.append(found)
-            self._activity_texts.append((name or description or kind, kind, description, not name))
+        ]
+        self._activity_texts = [(n or d or k, k, d, not n) for n, k, d in texts]
         sound = np.array([a is not None for a in self._activities], np.bool_)
         self._sound &= sound[self._of_activity]
 

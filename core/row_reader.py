@@ -34,6 +34,7 @@ _VALUE_CHARACTERS = 200
 # Names and types are indexed, and PostgreSQL takes 2,704 bytes of an index entry: 600 characters
 # of four bytes each, an id and a time fit. Beyond, the whole file could not be stored.
 NAME_CHARACTERS = 600
+_REMEMBERED_CHARACTERS = 300
 # Over a thousand times the energy used on Earth in a year, in MJ. Far larger ones overflow a double
 # on their way through units, factors and sums, and infinity is no figure.
 LARGEST_QUANTITY = 1e18
@@ -79,7 +80,6 @@ class RowReader:
         self._setting = lru_cache(maxsize=65_536)(self._read_setting)
         self._money = lru_cache(maxsize=4_096)(self._find_money)
         self._measure = lru_cache(maxsize=4_096)(self._find_measure)
-        self._activity = lru_cache(maxsize=262_144)(_activity)
 
     def read(self, number: int, column: int, typed: list[str], cells: list[str]) -> TypedRow | None:
         """Return a typed row, None when it is rejected; issues say why."""
@@ -97,7 +97,7 @@ class RowReader:
         for warning in setting.warnings:
             self._issue(number, warning, Severity.WARNING)
         measure = quantity.measure
-        activity = self._activity(
+        activity = _activity(
             name, texts.kind or None, texts.description or None, measure.unit, setting.region,
             setting.year,
         )  # fmt: skip
@@ -140,7 +140,7 @@ class RowReader:
         """Return what is matched, None where the texts are a problem."""
         if _problem_of_names(name or description or kind, kind) is not None:
             return None
-        return self._activity(name or description or kind, kind or None, description or None,
+        return _activity(name or description or kind, kind or None, description or None,
                               measured, setting.region, setting.year)  # fmt: skip
 
     def _read_setting(self, region_text: str, date_text: str, year_text: str) -> Setting:
@@ -340,6 +340,21 @@ def _activity(
     region: str | None,
     year: int | None,
 ) -> Activity:
+    # The parts of a file mostly hold the same activities, and their keys are the dearest part of
+    # reading. What is kept from one file to the next must be small, whatever the texts.
+    short = len(name) + len(description or "") <= _REMEMBERED_CHARACTERS
+    find = _remembered_activity if short else _find_activity
+    return find(name, kind, description, measured, region, year)
+
+
+def _find_activity(
+    name: str,
+    kind: str | None,
+    description: str | None,
+    measured: Unit,
+    region: str | None,
+    year: int | None,
+) -> Activity:
     flags: tuple[str, ...] = ()
     texts = (name, kind or "", description or "")
     if measured.code == "h" and any(_HOMEWORKING.search(text) for text in texts):
@@ -349,3 +364,6 @@ def _activity(
         basis=measured.basis, currency=measured.currency, region=region, year=year,
     )  # fmt: skip
     return Activity(key, measured, flags)
+
+
+_remembered_activity = lru_cache(maxsize=32_768)(_find_activity)

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.alike import AlikeRows, Mask, Numbers, Plain, plain_numbers
-from core.parsing.raw_schema import RAW_SCHEMA
+from core.parsing.raw_schema import VALIDATED
 from core.parsing.report import ParseOptions, ParseReport, RowKind, TableReport
 from core.readings import TypedRow
 from core.records import ActivityRow, Basis, Dimension, Field, RowIssue, Severity
@@ -82,12 +82,12 @@ class ValidationContext:
 
 
 def validate_part(table: pa.Table, context: ValidationContext) -> tuple[pa.Table, list[RowIssue]]:
-    """Type the rows of one raw part (RAW_SCHEMA).
+    """Type the rows of one raw part (RAW_SCHEMA), of which the columns VALIDATED are enough.
 
     Returns a table of TYPED_SCHEMA in the order of the rows, and the issues: for each raw row that
     is not in the table exactly one of severity rejected, for rows in it warnings only.
     """
-    if table.schema.names != RAW_SCHEMA.names:
+    if not set(VALIDATED) <= set(table.schema.names):
         raise ValueError("not a raw part")
     issues: list[RowIssue] = []
     part = _Part(table, context, issues)
@@ -168,7 +168,7 @@ class _Part:
 
     def rows(self, at: Numbers) -> Iterator[_Row]:
         """Yield the rows at these places."""
-        some = self._table.take(pa.array(at))
+        some = self._table.select(VALIDATED).take(pa.array(at))
         places = (some.column(n).to_pylist() for n in ("sheet", "row_number", "column_number",
                                                        "kind"))  # fmt: skip
         typed = (list(self._held[code]) for code in self._of_row[at].tolist())

@@ -15,7 +15,7 @@ from core.parsing.packed import unpack
 from core.parsing.parts import PartWriter
 from core.parsing.report import ParseOptions, ParseReport, TableReport
 from core.parsing.sheet import SheetParser, no_header
-from core.parsing.sniff import detect_dialect, detect_encoding, detect_type
+from core.parsing.sniff import detect_dialect, detect_type
 from core.parsing.structure import check_structure, unpacked_name
 from core.parsing.workbook import Workbook
 
@@ -35,12 +35,12 @@ def parse_file(source: Path, out_dir: Path, options: ParseOptions) -> ParseRepor
         raise FileRejected(verdict.message, code=verdict.code)
     writer = PartWriter(out_dir, rows_per_part=options.rows_per_part, max_rows=options.max_rows)
     notes: list[str] = []
-    encoding = delimiter = None
+    encoding, delimiter = verdict.encoding, None
     detected = Content(verdict.detected_type)
     if detected in WORKBOOKS:
         tables = _parse_workbook(source, options, writer, notes)
     elif detected is Content.CSV:
-        encoding = detect_encoding(source)
+        assert encoding is not None
         dialect = detect_dialect(source, encoding)
         delimiter = dialect.delimiter
         rows = read_rows(source, encoding, dialect)
@@ -49,7 +49,7 @@ def parse_file(source: Path, out_dir: Path, options: ParseOptions) -> ParseRepor
         if detected is Content.PARQUET:
             rows = parquet_rows.read_rows(source, notes)
         else:
-            encoding = detect_encoding(source)
+            assert encoding is not None
             rows = json_rows.read_rows(source, encoding, detected)
         tables = SheetParser("", options, writer, notes).parse(rows, named=True)
     if verdict.hidden_rows:

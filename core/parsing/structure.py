@@ -50,6 +50,7 @@ class StructureVerdict:
     code: str = ""
     message: str = ""
     hidden_rows: int = 0  # hidden or filtered rows of a workbook
+    encoding: str | None = None  # of a text
 
 
 @dataclass(slots=True)
@@ -78,7 +79,7 @@ def check_structure(path: Path, declared_name: str) -> StructureVerdict:
     """
     detected = detect_type(path)
     extension = extension_of(declared_name)
-    hidden_rows = 0
+    hidden_rows, encoding = 0, None
     try:
         if detected == "gzip" and (extension in PACKED or not extension):
             return _check_packed(path, declared_name)
@@ -86,7 +87,8 @@ def check_structure(path: Path, declared_name: str) -> StructureVerdict:
             raise FileRejected("The file is empty. Upload one with a header and rows.",
                                code="file_empty")  # fmt: skip
         if detected == "text":
-            detected = detect_json(path, detect_encoding(path)) or Content.CSV
+            encoding = detect_encoding(path)
+            detected = detect_json(path, encoding) or Content.CSV
         elif detected == "zip":
             size = measure_workbook(path)
             hidden_rows = sum(sheet.hidden_rows for sheet in size.sheets.values())
@@ -101,7 +103,7 @@ def check_structure(path: Path, declared_name: str) -> StructureVerdict:
         _compare_with_name(Content(detected), extension)
     except FileRejected as error:
         return StructureVerdict(False, detected, error.code, error.message)
-    return StructureVerdict(True, detected, hidden_rows=hidden_rows)
+    return StructureVerdict(True, detected, hidden_rows=hidden_rows, encoding=encoding)
 
 
 def _check_packed(path: Path, declared_name: str) -> StructureVerdict:
