@@ -117,9 +117,11 @@ def cut(text: str, delimiter: str, line: int) -> Block | None:
         if broken and returns:
             return None  # the text within has lost what ended its lines
         ends &= ~inside
-        kept = ~(ends | dropped)
-        at = np.flatnonzero(ends)
-        texts, stops = octets[kept].tobytes(), np.cumsum(kept, dtype=np.int64)[at]
+        dropped |= ends
+        gone = np.flatnonzero(dropped)
+        before = np.flatnonzero(ends[gone])  # how much is gone before the end of each field
+        at = gone[before]
+        texts, stops = octets[~dropped].tobytes(), at - before
     else:
         at = np.flatnonzero(ends)
         texts = data.translate(None, delimiter.encode() + b"\n")
