@@ -37,6 +37,32 @@ MEDIA_TYPES = {
 EXTENSIONS = {ReportFormat.CSV: "csv", ReportFormat.EXCEL: "xlsx", ReportFormat.PDF: "pdf"}
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long reports of a format take: docs/reports.md says where the figures are from."""
+
+    start_s: float
+    summed_per_s: int  # figures in the sums
+    listed_per_s: int  # figures written one by one
+
+    def seconds(self, figures: int, *, details: bool) -> float:
+        """Return how long a report of so many figures takes."""
+        listed = figures / self.listed_per_s if details else 0.0
+        return self.start_s + figures / self.summed_per_s + listed
+
+
+PACES = {
+    ReportFormat.CSV: Pace(start_s=1, summed_per_s=150_000, listed_per_s=9_000),
+    ReportFormat.EXCEL: Pace(start_s=2, summed_per_s=60_000, listed_per_s=6_000),
+    ReportFormat.PDF: Pace(start_s=5, summed_per_s=60_000, listed_per_s=9_000),
+}
+
+
+def pace_of(file_format: ReportFormat) -> Pace:
+    """Return how fast reports of a format are made."""
+    return PACES[file_format]
+
+
 class ReportLayout(StrEnum):
     """In which order a report tells its story."""
 

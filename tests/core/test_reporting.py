@@ -14,10 +14,13 @@ from core.reporting import (
     DETAIL_INDEX,
     GROUP_COLUMNS,
     GroupBy,
+    Pace,
+    ReportFormat,
     ReportType,
     effective_groups,
     group_columns,
     harmless,
+    pace_of,
     plain_number,
     shows_details,
 )
@@ -89,3 +92,21 @@ def test_a_detailed_report_always_lists_its_figures() -> None:
     assert shows_details(ReportType.DETAILED, False)
     assert shows_details(ReportType.CUSTOM, True)
     assert not shows_details(ReportType.EMISSION_SUMMARY, False)
+
+
+def test_every_format_has_a_pace_and_details_take_longer() -> None:
+    for file_format in ReportFormat:
+        pace = pace_of(file_format)
+        assert pace.seconds(0, details=True) == pace.start_s
+        summed, listed = (pace.seconds(10**6, details=d) for d in (False, True))
+        assert pace.start_s < summed < listed
+    # five seconds for pages that always are laid out: a PDF begins later than a CSV
+    assert pace_of(ReportFormat.PDF).seconds(1, details=False) > pace_of(ReportFormat.CSV).seconds(
+        1, details=False
+    )
+
+
+def test_the_seconds_of_a_report_are_those_of_its_sums_and_of_its_lines() -> None:
+    pace = Pace(start_s=2, summed_per_s=100, listed_per_s=10)
+    assert pace.seconds(1000, details=False) == 12  # 2 + 1000 / 100
+    assert pace.seconds(1000, details=True) == 112  # and 1000 / 10
