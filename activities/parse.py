@@ -15,6 +15,7 @@ from activities.remember import mappings_used
 from core.contracts import FileRef, ParseResult, Problem
 from core.errors import FileRejected
 from core.keys import parse_report_key, raw_part_key, upload_key
+from core.parsing.recognized import shown
 from core.parsing.report import ParseOptions, ParseReport
 from core.ports import Storage
 from db.engine import tenant_session
@@ -87,8 +88,10 @@ class ParseFile:
         )
         with tenant_session(self.engine, ref.organization_id) as session:
             # The lines above the tables are for the annotated download, not for every answer.
-            shown = report.model_dump(mode="json", exclude={"tables": {"__all__": {"outside"}}})
-            pipeline.save_recognized(session, ref.organization_id, ref.file_id, shown)
+            answer = shown(report).model_dump(
+                mode="json", exclude={"tables": {"__all__": {"outside"}}}
+            )
+            pipeline.save_recognized(session, ref.organization_id, ref.file_id, answer)
             mappings.note_use(session, ref.organization_id, ref.file_id, mappings_used(report))
             session.commit()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from uuid import UUID
 
 from core.contracts import FileRef
@@ -11,19 +12,20 @@ from db.engine import TenantSession
 from db.queries import audit, mappings, pipeline
 
 
-def remember_mapping(session: TenantSession, ref: FileRef, actor: audit.Actor) -> None:
+def remember_mapping(
+    session: TenantSession, ref: FileRef, actor: audit.Actor, read: Callable[[], ParseReport]
+) -> None:
     """Remember the mapping of a file that completes, once a table, within its transaction.
 
-    What was recognized is in the file's row. Keys that name no column of a table are not kept for
-    it; the settings are.
+    `read` returns what parsing recognized: the file's row may not list all of it. Keys that name
+    no column of a table are not kept for it; the settings are.
     """
     organization_id, file_id = ref.organization_id, ref.file_id
     file = pipeline.get_file(session, organization_id, file_id)
     if not (file.remember_mapping and file.mapping and file.recognized):
         return
-    report = ParseReport.model_validate(file.recognized)
-    for table in report.tables:
-        headings = [column.heading for column in table.columns]
+    for table in read().tables:
+        headings = table.headings()
         kept = {
             key: value
             for key, value in file.mapping.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import Engine
@@ -12,6 +13,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.events import file_completed, file_failed, start
 from activities.heartbeat import beating
+from activities.parse import read_report
 from activities.remember import remember_mapping
 from core.contracts import (
     FailInput,
@@ -80,7 +82,8 @@ class FileStatusKeeper:
                     non_retryable=True,
                 )
             pipeline.end_file(session, organization_id, file_id, counted, request.progress, None)
-            remember_mapping(session, request, PIPELINE)
+            report = partial(read_report, self.storage, request)
+            remember_mapping(session, request, PIPELINE, report)
             note(session, request, "completed", "file complete", counted)
             events = file_completed(session, request, file.project_id, counted)
             session.commit()

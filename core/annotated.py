@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from core.parsing.columns import letter_of
 from core.parsing.report import OutsideRow, ParseReport, TableReport
+from core.parsing.rows import letter_of
 from core.records import Field
 
 Place = tuple[str, int, int]  # sheet, row, 1-based column of the figure or 0
@@ -84,10 +84,10 @@ class Record:
 
 def names_of(tables: Sequence[TableReport]) -> list[str]:
     """Return the names of the upload's columns: its headings, letters where tables differ."""
-    width = max((len(table.columns) for table in tables), default=0)
+    width = max((table.width for table in tables), default=0)
     if len(tables) != 1:
         return [letter_of(index) for index in range(width)]
-    return [column.heading.strip() or column.letter for column in tables[0].columns]
+    return [tables[0].name_of(index) for index in range(width)]
 
 
 def read_rows(part: bytes, report: ParseReport, batch_rows: int) -> Iterator[list[RawRow]]:

@@ -296,7 +296,7 @@ class RowReader:
     def _issue(self, number: int, problem: RowProblem, severity: Severity) -> None:
         at, column = self._column, self._headings[problem.field]
         if at and problem.field in (Field.VOLUME, Field.AMOUNT):
-            column = self._table.columns[at - 1].heading or self._table.columns[at - 1].letter
+            column = self._table.name_of(at - 1)
         message = f'Row {number}, column "{column[:60]}": {problem.message}'
         value = problem.value[:_VALUE_CHARACTERS] if problem.value else None
         self._issues.append(

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from html import escape
 
-from core.parsing.columns import letter_of
+from core.parsing.rows import letter_of
 
 Cell = str | int | float | None
 Table = tuple[str, Sequence[str], Iterable[Sequence[Cell]]]  # name, headings, rows

@@ -279,7 +279,7 @@ def main() -> int:
         place = traceback.extract_tb(error.__traceback__)[-1]
         sys.stderr.write(f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}")
         return 1
-    json.dump(answer, sys.stdout)
+    json.dump(answer, sys.stdout, ensure_ascii=False)
     return 0
 
 

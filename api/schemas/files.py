@@ -68,7 +68,10 @@ class FileDetail(FileItem):
     reporting_year: int | None
     upstream: bool = Field(description="Well-to-tank and grid losses were asked for")
     mapping: dict[str, Any] | None = Field(description="Column → field, as the uploader said")
-    recognized: dict[str, Any] | None = Field(description="How sheets and columns were read")
+    recognized: dict[str, Any] | None = Field(
+        description="How sheets and columns were read; of very many, some and how many are not "
+        "listed"
+    )
     totals_by_scope: list[ScopeTotal]
     download_url: str | None = Field(description="Works for a few minutes; null until scanned")
     history: list[HistoryEntry]

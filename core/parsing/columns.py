@@ -20,6 +20,7 @@ from core.money import ISO_4217, parse_currency
 from core.numbers import NumberProblem, read_number, split_quantity
 from core.parsing.headings import Heading, fields_of, fold_heading, is_comment, read_heading
 from core.parsing.report import IGNORE, ColumnReport
+from core.parsing.rows import letter_of
 from core.records import Field
 from core.regions import parse_region
 from core.units import Unit, parse_unit
@@ -45,17 +46,6 @@ class Profile:
     reference: float  # mostly digits: document numbers, codes
     accounting: bool  # only says revenue or capital
     words: float  # mean number of words
-
-
-@lru_cache(maxsize=1024)
-def letter_of(index: int) -> str:
-    """Return a 0-based column index as a spreadsheet shows it: 0 → "A", 26 → "AA"."""
-    letters = ""
-    index += 1
-    while index:
-        index, rest = divmod(index - 1, 26)
-        letters = chr(65 + rest) + letters
-    return letters
 
 
 @lru_cache(maxsize=65_536)

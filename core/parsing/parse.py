@@ -13,6 +13,7 @@ from core.parsing.delimited import read_rows
 from core.parsing.kinds import PACKED, WORKBOOKS, Content, extension_of
 from core.parsing.packed import unpack
 from core.parsing.parts import PartWriter
+from core.parsing.recognized import kept
 from core.parsing.report import ParseOptions, ParseReport, TableReport
 from core.parsing.sheet import SheetParser, no_header
 from core.parsing.sniff import detect_dialect, detect_type
@@ -56,7 +57,7 @@ def parse_file(source: Path, out_dir: Path, options: ParseOptions) -> ParseRepor
         notes.append(f"{verdict.hidden_rows} hidden or filtered rows were read like others.")
     _check_mapping(tables, options)
     parts = writer.finish()
-    return ParseReport(
+    report = ParseReport(
         detected_type=detected,
         encoding=encoding,
         delimiter=delimiter,
@@ -66,6 +67,7 @@ def parse_file(source: Path, out_dir: Path, options: ParseOptions) -> ParseRepor
         tables=tuple(tables),
         notes=tuple(notes),
     )
+    return kept(report)
 
 
 def _parse_packed(source: Path, out_dir: Path, options: ParseOptions) -> ParseReport:

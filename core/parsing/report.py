@@ -16,6 +16,7 @@ from core.numbers import Convention
 from core.parsing import limits
 from core.parsing.kinds import Content
 from core.parsing.remembered import RememberedMapping
+from core.parsing.rows import letter_of
 from core.records import Field
 
 IGNORE = "ignore"  # a mapping value: do not read this column
@@ -120,7 +121,8 @@ class TableReport(_Frozen):
     header_row: int  # 1-based row or line of the (last) heading line; 0 where names are not a row
     header_lines: int = 1
     preamble_lines: int = 0  # non-empty lines above the header
-    columns: tuple[ColumnReport, ...]
+    columns: tuple[ColumnReport, ...]  # those that are listed, by their index
+    columns_not_listed: int = 0
     unit_text: str | None = None  # unit of every quantity without one of its own
     unit_why: str | None = None
     currency_text: str | None = None
@@ -134,6 +136,23 @@ class TableReport(_Frozen):
     signature: str = ""  # of its headings, by which a mapping is remembered
     remembered_id: UUID | None = None  # the remembered mapping that was followed
     outside: tuple[OutsideRow, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """Return the number of columns, listed or not."""
+        return len(self.columns) + self.columns_not_listed
+
+    def headings(self) -> list[str]:
+        """Return the headings of all columns, "" for those that are not listed."""
+        found = [""] * self.width
+        for column in self.columns:
+            found[column.index] = column.heading
+        return found
+
+    def name_of(self, index: int) -> str:
+        """Return the heading of a column, its letter where it has none that is listed."""
+        column = next((c for c in self.columns if c.index == index), None)
+        return (column.heading.strip() if column else "") or letter_of(index)
 
     def heading_of(self, field: Field) -> str | None:
         """Return the heading of the column that was taken for `field`."""
@@ -161,7 +180,9 @@ class ParseReport(_Frozen):
     rows_by_kind: dict[RowKind, int]
     parts: tuple[PartReport, ...]
     tables: tuple[TableReport, ...]
+    tables_not_listed: int = 0
     notes: tuple[str, ...] = ()
+    notes_not_listed: int = 0
 
     def table(self, sheet: str, row_number: int | None = None) -> TableReport:
         """Return the table of a sheet, the one that a row is of where there are several.

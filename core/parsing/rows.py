@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 
@@ -24,3 +25,14 @@ class Merge(NamedTuple):
     first_column: int
     last_row: int
     last_column: int
+
+
+@lru_cache(maxsize=1024)
+def letter_of(index: int) -> str:
+    """Return a 0-based column index as a spreadsheet shows it: 0 → "A", 26 → "AA"."""
+    letters = ""
+    index += 1
+    while index:
+        index, rest = divmod(index - 1, 26)
+        letters = chr(65 + rest) + letters
+    return letters

@@ -14,12 +14,13 @@ import pyarrow.compute as pc
 from core.dates import month_of
 from core.parsing import limits
 from core.parsing.block import Block, Mask
-from core.parsing.columns import is_number, letter_of, mapped_columns
+from core.parsing.columns import is_number, mapped_columns
 from core.parsing.headings import fields_of, fold_heading, read_heading
 from core.parsing.remembered import signature_of
 from core.parsing.report import RowKind
 from core.parsing.rows import Merge as Merge
 from core.parsing.rows import Row as Row
+from core.parsing.rows import letter_of
 from core.parsing.wide import read_figure
 from core.records import Field
 from core.units import Unit, parse_unit

@@ -137,3 +137,20 @@ def test_another_organization_learns_nothing(
                         mapping={"Zahl A": "volume"})  # fmt: skip
     assert theirs.columns(ref)["Zahl B"][0] != "volume"
     assert theirs.remembered(ref) == []
+
+
+def test_a_mapping_of_more_columns_than_are_shown_is_remembered_all_the_same(
+    pipeline: Pipeline,
+) -> None:
+    long = "\N{EXTRATERRESTRIAL ALIEN}" * 110
+    more = "".join(f",h{n} {long}" for n in range(480))
+    first, *rest = ODD.decode().splitlines()
+    table = "\n".join([first + more, *rest])
+    mapping = {**MAPPING, f"h479 {long}": "ignore"}
+    ref = pipeline.upload(table.encode(), mapping=mapping, remember_mapping=True)
+    recognized = pipeline.uploader.file(ref).recognized
+    assert recognized["tables"][0]["columns_not_listed"] > 300
+    assert "outside" not in recognized["tables"][0]
+    [kept] = pipeline.remembered(ref)
+    assert kept.mapping == mapping
+    assert len(kept.headings) == 484

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from core.parsing.columns import assign, letter_of
+from core.parsing.columns import assign
 from core.parsing.headings import read_heading
+from core.parsing.rows import letter_of
 from core.records import Field
 
 DIESEL = ["Diesel", "12", "l"]
