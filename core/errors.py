@@ -34,6 +34,12 @@ class FileRejected(InvalidInput):
     code = "file_rejected"
 
 
+class ReportTooLarge(InvalidInput):
+    """To lay the report out takes more memory or time than one report may take."""
+
+    code = "report_too_large"
+
+
 class NotFound(TonnageError):
     """There is no such thing for this organization."""
 

@@ -6,11 +6,10 @@ Jinja2 escapes every text, WeasyPrint may open nothing but what stands in the do
 from __future__ import annotations
 
 import base64
-import threading
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from itertools import islice
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from core.overview import DECIDED_BY, Line, Overview, cut, share
@@ -25,6 +24,7 @@ from core.reporting import (
     Totals,
     plain_number,
 )
+from runtime import layout_child
 from runtime.adapters import charts
 from runtime.adapters.charts import shortened
 from runtime.adapters.renderer_csv import group_name
@@ -35,9 +35,9 @@ MOST_GROUPS = 400
 MOST_DETAILS = 300
 MOST_MONTHS = 120  # of a chart without gaps: a wrong date must not make an empty one
 MOST_LETTERS = 240  # of a text; CSV and workbook have all of it
+CELL_LETTERS = 120  # of a text in a table
 MOST_LINES = 15  # of a table of the overview; the rest is one line
 DETAILS = ("date", "name", "region", "quantity", "unit", "factor_name", "confidence", "kg_co2e")
-_layout = threading.Lock()  # pango's and fontconfig's caches are the process's
 
 
 class PdfRenderer:
@@ -46,22 +46,18 @@ class PdfRenderer:
     content_type = MEDIA_TYPES[ReportFormat.PDF]
     wants_overview = True
 
-    def render(self, content: ReportContent, target: BinaryIO) -> None:
-        """Write the whole report. `content.details` holds what shall be listed, largest first."""
-        page = self.page(content)
-        with _layout, warnings.catch_warnings():
-            # Without libharfbuzz-subset fonts are cut by fontTools, which takes longer.
-            warnings.filterwarnings(
-                "ignore", message="HarfBuzz-Subset", category=DeprecationWarning
-            )
-            from weasyprint import HTML
-            from weasyprint.text.fonts import FontConfiguration
-            from weasyprint.urls import URLFetcher
+    def __init__(self, lay_out: Callable[[str, Path], bytes] = layout_child.lay_out) -> None:
+        self.lay_out = lay_out
 
-            fetcher = URLFetcher(allowed_protocols=["data"], fail_on_errors=True)
-            HTML(string=page, base_url=None, url_fetcher=fetcher).write_pdf(
-                target, font_config=FontConfiguration(), pdf_tags=True, pdf_variant="pdf/ua-1"
-            )
+    def render(self, content: ReportContent, target: BinaryIO) -> None:
+        """Write the whole report. `content.details` holds what shall be listed, largest first.
+
+        Raises ReportTooLarge. Pages are laid out in a child: neither this process nor the other
+        reports that it makes wait for it.
+        """
+        page = self.page(content)
+        beside = Path(str(getattr(target, "name", ""))).parent
+        target.write(self.lay_out(page, beside))
 
     def page(self, content: ReportContent) -> str:
         """Return the report as one HTML document."""
@@ -101,6 +97,7 @@ def environment() -> Any:
     )  # fmt: skip
     made.filters.update(
         short=shortened,
+        cell=cell,
         tonnes=tonnes,
         percent=percent,
         digits=plain_number,
@@ -108,6 +105,11 @@ def environment() -> Any:
         share=share,
     )
     return made
+
+
+def cell(value: Any) -> Any:
+    """Return what a cell of a table shows of a text."""
+    return shortened(value, CELL_LETTERS) if isinstance(value, str) else value
 
 
 def bounded(value: Any) -> Any:

@@ -13,7 +13,7 @@ import xlsxwriter
 
 from core.errors import FileRejected
 from core.parsing.report import ParseOptions
-from runtime import parse_child
+from runtime import child, parse_child
 from runtime.parse_child import ParserFailed, run_parse
 
 TABLE = "Activity,Quantity,Unit\nDiesel,12.5,l\n"
@@ -109,7 +109,7 @@ def endless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.mkdir()
     (folder / "sitecustomize.py").write_text("import signal\nwhile True:\n    signal.pause()\n")
     monkeypatch.setitem(parse_child._CHILD_ENVIRONMENT, "PYTHONPATH", str(folder))
-    monkeypatch.setattr(parse_child, "TICK_S", 0.05)
+    monkeypatch.setattr(child, "TICK_S", 0.05)
 
 
 @pytest.mark.usefixtures("endless")
@@ -131,7 +131,7 @@ def test_the_parent_ticks_and_a_cancellation_kills_the_child(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # An interpreter takes longer than three of these to start.
-    monkeypatch.setattr(parse_child, "TICK_S", 0.02)
+    monkeypatch.setattr(child, "TICK_S", 0.02)
     ticks: list[int] = []
 
     class Cancelled(Exception):
@@ -146,7 +146,7 @@ def test_the_parent_ticks_and_a_cancellation_kills_the_child(
         run(tmp_path, TABLE.encode(), "a.csv", on_tick=tick)
     assert len(ticks) == 3
     # Other children may be servers of other tests.
-    left = [child for child in psutil.Process().children() if is_parser(child)]
+    left = [process for process in psutil.Process().children() if is_parser(process)]
     assert left == []
 
 
