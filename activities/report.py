@@ -15,7 +15,8 @@ from activities.events import report_completed, start
 from activities.heartbeat import beating
 from activities.objects import scratch
 from activities.report_content import BIOGENIC, KG, Written, content_of
-from core.contracts import FailReportInput, ReportRef, ReportResult
+from activities.turns import Turns
+from core.contracts import WAITING, FailReportInput, ReportRef, ReportResult
 from core.errors import Misconfigured, NotFound
 from core.keys import annex_key, report_key
 from core.ports import Deliveries, ReportRenderer, Storage, StoredObject
@@ -41,16 +42,28 @@ class GenerateReports:
         *,
         work_dir: Path,
         deliveries: Deliveries | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self.engine = engine
         self.storage = storage
         self.renderers = renderers
         self.work_dir = work_dir
         self.deliveries = deliveries
+        self.turns = turns
 
     @activity.defn(name="generate_report")
     def generate_report(self, ref: ReportRef) -> ReportResult:
-        """Render and publish one report. A report that was deleted meanwhile leaves nothing."""
+        """Render and publish one report. A report that was deleted meanwhile leaves nothing.
+
+        "waiting" when the organization has its share of this process; ask again later.
+        """
+        if self.turns is None or not ref.may_wait:
+            return self.generate(ref)
+        with self.turns.taken(ref.organization_id) as mine:
+            return self.generate(ref) if mine else ReportResult(status=WAITING)
+
+    def generate(self, ref: ReportRef) -> ReportResult:
+        """Render and publish one report, whose turn it is."""
         report = self.begin(ref)
         if report is None or report.status != ReportStatus.GENERATING:
             return self.ended(report, 0)

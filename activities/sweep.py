@@ -39,7 +39,11 @@ class SweepOrphans:
         for row in forgotten:
             activity.heartbeat()
             await self.pipeline.start_report(
-                ReportRef(organization_id=row.organization_id, report_id=row.id),
+                ReportRef(
+                    organization_id=row.organization_id,
+                    report_id=row.id,
+                    file_format=row.file_format or "",
+                ),
                 name=row.name,
                 organization_name=row.organization_name,
             )

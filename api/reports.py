@@ -100,15 +100,19 @@ def store(services: Services, who: Member, body: ReportRequest) -> queries.NewRe
 async def request(services: Services, who: Member, body: ReportRequest) -> queries.NewReport:
     """Take a report and start its workflow; when that cannot be, the sweep does so later."""
     new = await run_in_threadpool(store, services, who, body)
-    await start(services, who, new.id, new.name)
+    await start(services, who, new.id, new.name, new.file_format)
     return new
 
 
-async def start(services: Services, who: Member, report_id: UUID, name: str) -> None:
+async def start(
+    services: Services, who: Member, report_id: UUID, name: str, file_format: str | None
+) -> None:
     """Start the workflow of a report that is kept."""
     if services.pipeline is None:
         return
-    ref = ReportRef(organization_id=who.organization_id, report_id=report_id)
+    ref = ReportRef(
+        organization_id=who.organization_id, report_id=report_id, file_format=file_format or ""
+    )
     try:
         async with asyncio.timeout(START_TIMEOUT_S):
             await services.pipeline.start_report(
@@ -247,7 +251,7 @@ async def retry(services: Services, who: Member, report_id: UUID) -> queries.Cri
     """Generate a failed report once more: the same criteria, the figures of now."""
     again = await run_in_threadpool(reopen, services, who, report_id)
     found = await run_in_threadpool(load, services, who, report_id)
-    await start(services, who, report_id, found.report.name)
+    await start(services, who, report_id, found.report.name, found.report.file_format)
     return again
 
 

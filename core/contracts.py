@@ -259,11 +259,16 @@ def workflow_id(file_id: UUID) -> str:
     return f"file/{file_id}"
 
 
+WAITING = "waiting"
+
+
 class ReportRef(Payload):
     """Names one report of one organization; input of the GenerateReport workflow."""
 
     organization_id: UUID
     report_id: UUID
+    file_format: str = ""  # decides who makes it; without it anybody does
+    may_wait: bool = False  # set by a workflow that knows what to do with "waiting"
 
 
 class ReportProgress(Payload):
@@ -274,7 +279,7 @@ class ReportProgress(Payload):
 
 
 class ReportResult(Payload):
-    """What became of a report; `status` as reports.status, or "deleted"."""
+    """What became of a report; `status` as reports.status, "deleted", or "waiting" for a turn."""
 
     status: str
     rows: int = 0

@@ -156,7 +156,8 @@ class DevStack:
             work_dir=self.state_dir / "work",
             pipeline_slots=queues["pipeline"].slots or 8,
             ai_slots=queues["ai-matching"].deployment_slots or 10,
-            report_slots=queues["reports"].slots or 2,
+            report_slots=queues["reports"].slots or 3,
+            pdf_slots=queues["reports-pdf"].slots or 3,
             drain_s=0,  # nobody spreads load here
             shutdown_timeout_s=10,
             webhook_slots=queues["webhooks"].slots or 20,

@@ -112,7 +112,10 @@ class Settings(BaseSettings):
         default=200, ge=1, le=2000, description="Activities a batch; 20 with a language model"
     )
     pipeline_slots: int = Field(default=8, ge=1, le=500, description="Activities a process")
-    report_slots: int = Field(default=2, ge=1, le=100, description="Reports a process")
+    report_slots: int = Field(default=3, ge=1, le=100, description="CSV and Excel, a process")
+    pdf_slots: int = Field(default=3, ge=1, le=100, description="PDFs a process")
+    pdf_memory_mb: int = Field(default=1024, ge=256, le=65536, description="Of a layout")
+    pdf_cpu_s: int = Field(default=120, ge=5, le=3600, description="Of a layout")
     webhook_slots: int = Field(default=20, ge=1, le=500, description="Deliveries a process")
     ai_slots: int = Field(default=10, ge=1, le=1000, description="AI calls in flight, overall")
     embedder_threads: int = Field(default=2, ge=1, le=64)

@@ -67,7 +67,7 @@ def count(activity_type: str, result: Any) -> None:
         case contracts.FinishResult():
             failed = activity_type == "fail_file"
             metrics.count(metrics.FILES, outcome="failed" if failed else "completed")
-        case contracts.ReportResult():
+        case contracts.ReportResult() if result.status != contracts.WAITING:
             metrics.count(metrics.REPORTS, outcome=result.status)
 
 

@@ -8,7 +8,7 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -56,6 +56,7 @@ GRACE = {
     options.PIPELINE_QUEUE: timedelta(seconds=30),
     options.MATCHING_QUEUE: timedelta(minutes=11),
     options.REPORTS_QUEUE: timedelta(seconds=30),
+    options.PDF_QUEUE: timedelta(seconds=30),
     options.WEBHOOKS_QUEUE: timedelta(seconds=30),
 }
 
@@ -92,7 +93,9 @@ def activities_of(
     if queue == options.MATCHING_QUEUE:
         return _matching_activities(settings)
     if queue == options.REPORTS_QUEUE:
-        return _report_activities(settings, client)
+        return _report_activities(settings, client, settings.report_slots)
+    if queue == options.PDF_QUEUE:
+        return _report_activities(settings, client, settings.pdf_slots)
     if queue == options.WEBHOOKS_QUEUE:
         return _webhook_activities(settings, client)
     raise ValueError(f"no such task queue: {queue}")
@@ -199,27 +202,29 @@ def _matching_activities(
 
 
 def _report_activities(
-    settings: Settings, client: Client
+    settings: Settings, client: Client, slots: int
 ) -> tuple[Sequence[Callable[..., Any]], Callable[[], None]]:
     from activities.report import GenerateReports
+    from activities.turns import Turns
     from core.reporting import ReportFormat
     from runtime.adapters.renderer_csv import CsvRenderer
     from runtime.adapters.renderer_excel import ExcelRenderer
     from runtime.adapters.renderer_pdf import PdfRenderer
+    from runtime.layout_child import lay_out
 
-    engine = make_role_engine(
-        settings, DatabaseRole.WORKER, "tonnage-reports", pool_size=2 * settings.report_slots
-    )
+    engine = make_role_engine(settings, DatabaseRole.WORKER, "tonnage-reports", pool_size=2 * slots)
+    layout = partial(lay_out, memory_mb=settings.pdf_memory_mb, cpu_s=settings.pdf_cpu_s)
     reports = GenerateReports(
         engine,
         make_storage(settings),
         {
             ReportFormat.CSV: CsvRenderer(),
             ReportFormat.EXCEL: ExcelRenderer(),
-            ReportFormat.PDF: PdfRenderer(),
+            ReportFormat.PDF: PdfRenderer(layout),
         },
         work_dir=settings.work_dir,
         deliveries=DeliveryStarter(client),
+        turns=Turns(max(1, slots - 1)),
     )
     return (reports.generate_report, reports.fail_report), engine.dispose
 
@@ -247,6 +252,9 @@ def _webhook_activities(
     return (deliver.deliver_webhook, deliver.fail_delivery, sweep.start_deliveries), close
 
 
+# A process that works on more than the queue it was started for.
+BESIDE = {options.REPORTS_QUEUE: (options.PDF_QUEUE,)}
+
 # A workflow's tasks are worked on where its activities are.
 WORKFLOWS: dict[str, Sequence[type]] = {
     options.PIPELINE_QUEUE: (
@@ -271,6 +279,7 @@ def make_worker(
         {
             options.PIPELINE_QUEUE: settings.pipeline_slots,
             options.WEBHOOKS_QUEUE: settings.webhook_slots,
+            options.PDF_QUEUE: settings.pdf_slots,
         }.get(queue, settings.report_slots)
     )
     deployment_slots: DeploymentSlots | None = None
@@ -278,7 +287,9 @@ def make_worker(
         url = settings.database_url_for(DatabaseRole.WORKER).replace("+psycopg", "")
         slots = deployment_slots = DeploymentSlots(url, settings.ai_slots)
     threads = ThreadPoolExecutor(
-        max_workers=max(settings.pipeline_slots, settings.ai_slots, settings.report_slots)
+        max_workers=max(
+            settings.pipeline_slots, settings.ai_slots, settings.report_slots, settings.pdf_slots
+        )
         + LOCAL_SLOTS
     )
     worker = Worker(
@@ -320,15 +331,19 @@ async def run(queue: str, settings: Settings) -> None:
     client = await connect_patiently(settings, stop, tracing)
     if client is None:
         return
-    worker, close = make_worker(queue, client, settings)
+    queues = (queue, *BESIDE.get(queue, ()))
     if queue == options.PIPELINE_QUEUE:
         from runtime.schedules import ensure_schedules
 
         await ensure_schedules(client)
-    async with worker, watched_backlog(client, queue, settings):
-        log.info("worker is ready on task queue %s", queue)
+    async with AsyncExitStack() as running:
+        for one in queues:
+            worker, close = make_worker(one, client, settings)
+            running.callback(close)
+            await running.enter_async_context(worker)
+        await running.enter_async_context(watched_backlog(client, queues, settings))
+        log.info("worker is ready on task queue %s", ", ".join(queues))
         await stop.wait()
-    close()
     if tracing:
         await asyncio.to_thread(tracing.close)
     # The SDK may abort the interpreter when it exits right after its runtime stopped
@@ -337,14 +352,16 @@ async def run(queue: str, settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def watched_backlog(client: Client, queue: str, settings: Settings) -> AsyncIterator[None]:
-    """Measure what waits on `queue` meanwhile, where somebody may look."""
+async def watched_backlog(
+    client: Client, queues: Sequence[str], settings: Settings
+) -> AsyncIterator[None]:
+    """Measure what waits on `queues` meanwhile, where somebody may look."""
     if not settings.metrics_address:
         yield
         return
     meter = client.service_client.config.runtime
     task = asyncio.create_task(
-        backlog.watch(client, [queue], (meter or Runtime.default()).metric_meter)
+        backlog.watch(client, queues, (meter or Runtime.default()).metric_meter)
     )
     try:
         yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
@@ -23,12 +24,10 @@ class GenerateReport:
         """Generate the report; one that was deleted meanwhile is a result and no failure."""
         try:
             self.show("generate", "reading one snapshot and writing the report")
-            result = await options.call(
-                options.GENERATE_REPORT, ref, contracts.ReportResult, "generate report"
-            )
+            result = await self.generate(ref)
             self.show("finish", f"{result.status}, {result.rows} rows")
             return result
-        except ActivityError as error:
+        except (ActivityError, ApplicationError) as error:
             if is_cancelled_exception(error):
                 await self.stop_cleanly(ref)
                 raise
@@ -37,6 +36,32 @@ class GenerateReport:
         except asyncio.CancelledError:
             await self.stop_cleanly(ref)
             raise
+
+    async def generate(self, ref: contracts.ReportRef) -> contracts.ReportResult:
+        """Generate the report, when it is its turn and what it needs is there."""
+        pdf = ref.file_format == "pdf"
+        kind = options.GENERATE_PDF if pdf else options.GENERATE_REPORT
+        asked = ref.model_copy(update={"may_wait": True})
+        begun, looks = workflow.now(), 0
+        while True:
+            looks += 1
+            try:
+                result = await options.call(kind, asked, contracts.ReportResult, "generate report")
+            except ActivityError as error:
+                # Before this patch, attempts went on for four hours whatever the reason.
+                if not away(error) or not workflow.patched("wait-for-dependencies"):
+                    raise
+                if workflow.now() - begun > options.REPORT_PATIENCE:
+                    raise
+                self.show("generate", "waiting for a service that is away")
+            else:
+                if result.status != contracts.WAITING:
+                    return result
+                if workflow.now() - begun > options.REPORT_TURN:
+                    raise ApplicationError("it was never its turn", type="Crowded")
+                self.show("generate", "waiting for other reports of the organization")
+            await workflow.sleep(min(looks * timedelta(seconds=2), options.REPORT_LOOKS))
+            self.show("generate", "reading one snapshot and writing the report")
 
     async def fail(self, ref: contracts.ReportRef, problem: Problem) -> None:
         """End the report as failed: its object goes, the reason stays."""
@@ -58,9 +83,21 @@ class GenerateReport:
         workflow.set_current_details(details)
 
 
-def problem_of(error: ActivityError) -> Problem:
+def away(error: ActivityError) -> bool:
+    """Tell whether an attempt failed for want of a service."""
+    return isinstance(error.cause, ApplicationError) and error.cause.type == "Unavailable"
+
+
+def problem_of(error: ActivityError | ApplicationError) -> Problem:
     """Say honestly why there is no report, without anything it was made of."""
-    cause = error.cause
+    cause = error.cause if isinstance(error, ActivityError) else error
+    if isinstance(cause, ApplicationError) and cause.type == "ReportTooLarge":
+        return Problem(
+            code="report_too_large",
+            message="To lay out this report takes more memory or time than one report may take. "
+            "Ask for it without details, with a coarser group_by or narrower criteria, or as Excel "
+            "or CSV.",
+        )
     if isinstance(cause, ApplicationError) and cause.type == "Unavailable":
         return Problem(
             code="dependency_unavailable",

@@ -9,7 +9,7 @@ named, not imported: the API can load a workflow without loading a single activi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -22,6 +22,8 @@ with workflow.unsafe.imports_passed_through():
 PIPELINE_QUEUE = "pipeline"
 MATCHING_QUEUE = "ai-matching"
 REPORTS_QUEUE = "reports"
+# Of the same workers: pages are laid out for minutes, tables written in seconds.
+PDF_QUEUE = "reports-pdf"
 WEBHOOKS_QUEUE = "webhooks"
 
 ORGANIZATION_ID = SearchAttributeKey.for_keyword("OrganizationId")
@@ -32,6 +34,7 @@ STAGE = SearchAttributeKey.for_keyword("Stage")
 NEVER_RETRY = (
     "FileRejected",
     "InvalidInput",
+    "ReportTooLarge",
     "NotFound",
     "Misconfigured",
     "PayloadsTooLarge",
@@ -61,6 +64,14 @@ MATCH_RETRY = RetryPolicy(
     non_retryable_error_types=NEVER_RETRY,
 )
 
+# What breaks a report breaks it again. The workflow goes on for as long as a dependency is away.
+REPORT_RETRY = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    backoff_coefficient=2,
+    maximum_interval=timedelta(minutes=1),
+    maximum_attempts=3,
+    non_retryable_error_types=NEVER_RETRY,
+)
 # Of our own trouble (a database that is away); each answer of an endpoint sets its own delay.
 WEBHOOK_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=5),
@@ -176,8 +187,14 @@ GENERATE_REPORT = ActivityKind(
     start_to_close=timedelta(hours=1),
     heartbeat=timedelta(seconds=15),
     schedule_to_close=timedelta(hours=4),
-    retry=QUICK_RETRY,
+    retry=REPORT_RETRY,
 )
+GENERATE_PDF = replace(GENERATE_REPORT, queue=PDF_QUEUE)
+# How long a report waits for a dependency that is away, and for its turn among those of its
+# organization; and between two looks, at most.
+REPORT_PATIENCE = timedelta(hours=4)
+REPORT_TURN = timedelta(hours=24)
+REPORT_LOOKS = timedelta(minutes=1)
 FAIL_REPORT = ActivityKind(
     name="fail_report",
     queue=REPORTS_QUEUE,
@@ -232,6 +249,7 @@ ALL_ACTIVITIES: Sequence[ActivityKind] = (
     SWEEP_OBJECTS,
     APPLY_REVIEW,
     GENERATE_REPORT,
+    GENERATE_PDF,
     FAIL_REPORT,
     PLAN_RECALCULATION,
     REMATCH_BATCH,

@@ -285,10 +285,13 @@ def moment_and_organization(session: Session, organization_id: UUID) -> tuple[dt
 
 
 def orphaned_reports(session: Session, older_than_s: int, limit: int = 500) -> Sequence[Any]:
-    """Return (organization_id, id, name, organization_name) of reports never begun; as platform."""
+    """Return the reports never begun: (organization_id, id, name, file_format, organization_name).
+
+    As platform.
+    """
     return session.execute(
         text(
-            "SELECT r.organization_id, r.id, r.name, o.name AS organization_name"
+            "SELECT r.organization_id, r.id, r.name, r.file_format, o.name AS organization_name"
             " FROM reports r JOIN organizations o ON o.id = r.organization_id"
             " WHERE r.status = 'generating' AND r.generation_started_at IS NULL"
             " AND r.deleted_at IS NULL AND r.created_at < now() - make_interval(secs => :age)"

@@ -458,4 +458,4 @@ async def test_the_sweep_starts_reports_that_nobody_began(
     sweep = SweepOrphans(platform_engine, pipeline)
     assert (await run(sweep.start_orphans, SweepInput(older_than_s=3600))).reports == 0
     assert (await run(sweep.start_orphans, SweepInput(older_than_s=0))).reports == 1
-    assert pipeline.reports == [waiting]
+    assert pipeline.reports == [waiting.model_copy(update={"file_format": "csv"})]

@@ -93,7 +93,7 @@ def test_a_report_is_taken_and_its_workflow_started(client, alpha, ask, pipeline
     assert body["status"] == "generating"
     due = dt.datetime.fromisoformat(body["estimated_completion"]) - dt.datetime.now(dt.UTC)
     assert dt.timedelta(0) < due < dt.timedelta(seconds=10)
-    ref = ReportRef(organization_id=alpha.id, report_id=body["report_id"])
+    ref = ReportRef(organization_id=alpha.id, report_id=body["report_id"], file_format="csv")
     assert pipeline.reports == [ref]
     report = shown(client, alpha, body["report_id"])
     assert report["status"] == "generating"

@@ -137,7 +137,7 @@ async def running(
     async with AsyncExitStack() as stack:
         stack.callback(app.state.services.app_engine.dispose)
         stack.callback(app.state.services.auth_engine.dispose)
-        for queue in WORKFLOWS.keys() | {options.MATCHING_QUEUE}:
+        for queue in WORKFLOWS.keys() | {options.MATCHING_QUEUE, options.PDF_QUEUE}:
             worker, close = make_worker(queue, temporal.client, settings)
             stack.callback(close)
             await stack.enter_async_context(worker)

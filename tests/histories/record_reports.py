@@ -31,6 +31,8 @@ def cases() -> dict[str, FakeReports]:
         "failed": FakeReports(break_it=True),
         "cancelled": FakeReports(block=True),
         "deleted": FakeReports(ends="deleted"),
+        "away": FakeReports(away=3),
+        "waited": FakeReports(waiting=1),
     }
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from core.contracts import FailReportInput, ReportProgress, ReportRef, ReportResult
+from core.contracts import WAITING, FailReportInput, ReportProgress, ReportRef, ReportResult
 
 
 @dataclass
@@ -19,6 +19,9 @@ class FakeReports:
     fail_once: bool = False
     break_it: bool = False
     block: bool = False
+    away: int = 0  # attempts that find the database away
+    waiting: int = 0  # answers that it is not this report's turn
+    kind: str = "ReconciliationFailed"  # of what breaks it
     ends: str = "completed"
     calls: list[UUID] = field(default_factory=list)
     failed: list[FailReportInput] = field(default_factory=list)
@@ -28,7 +31,12 @@ class FakeReports:
         """Do what the script says."""
         self.calls.append(ref.report_id)
         if self.break_it:
-            raise ApplicationError("no sum", type="ReconciliationFailed", non_retryable=True)
+            final = self.kind in ("ReconciliationFailed", "ReportTooLarge")
+            raise ApplicationError("no sum", type=self.kind, non_retryable=final)
+        if len(self.calls) <= self.away:
+            raise ApplicationError("the database is away", type="Unavailable")
+        if len(self.calls) <= self.waiting and ref.may_wait:
+            return ReportResult(status=WAITING)
         if self.fail_once and activity.info().attempt == 1:
             raise ApplicationError("the database is away", type="Unavailable")
         while self.block:

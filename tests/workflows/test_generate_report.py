@@ -94,6 +94,60 @@ async def test_a_report_that_cannot_be_made_ends_failed_with_the_reason(
     )
 
 
+async def test_what_breaks_a_report_is_tried_three_times(temporal: WorkflowEnvironment) -> None:
+    fake = FakeReports(break_it=True, kind="KeyError")
+    async with started(temporal.client, fake) as (_, _ref, handle):
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+    assert len(fake.calls) == 3
+    assert [f.problem.code for f in fake.failed] == ["report_failed"]
+
+
+async def test_a_report_outlives_a_service_that_is_away_for_more_than_its_attempts(
+    temporal: WorkflowEnvironment,
+) -> None:
+    fake = FakeReports(away=4)
+    async with started(temporal.client, fake) as (_, _ref, handle):
+        assert (await handle.result()).status == "completed"
+    assert (len(fake.calls), fake.failed) == (5, [])
+
+
+async def test_a_report_that_has_to_wait_for_its_turn_asks_again(
+    temporal: WorkflowEnvironment,
+) -> None:
+    fake = FakeReports(waiting=2)
+    async with started(temporal.client, fake) as (_, _ref, handle):
+        assert (await handle.result()).status == "completed"
+    assert (len(fake.calls), fake.failed) == (3, [])
+
+
+async def test_a_report_that_takes_too_much_to_lay_out_is_not_tried_again_and_says_what_helps(
+    temporal: WorkflowEnvironment,
+) -> None:
+    fake = FakeReports(break_it=True, kind="ReportTooLarge")
+    async with started(temporal.client, fake) as (_, _ref, handle):
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+    [failed] = fake.failed
+    assert (len(fake.calls), failed.problem.code) == (1, "report_too_large")
+    assert "Excel or CSV" in failed.problem.message
+
+
+async def test_pages_are_laid_out_on_a_queue_of_their_own(temporal: WorkflowEnvironment) -> None:
+    tables, pages = FakeReports(), FakeReports()
+    async with (
+        Worker(temporal.client, task_queue=options.REPORTS_QUEUE, workflows=[GenerateReport],
+               activities=[tables.generate_report, tables.fail_report]),
+        Worker(temporal.client, task_queue=options.PDF_QUEUE, activities=[pages.generate_report]),
+    ):  # fmt: skip
+        pipeline = TemporalPipeline(temporal.client, match_batch_size=200)
+        for file_format in ("csv", "pdf", "excel", ""):
+            ref = ReportRef(organization_id=uuid4(), report_id=uuid4(), file_format=file_format)
+            job = await pipeline.start_report(ref, name="Year", organization_name="Harbour")
+            await temporal.client.get_workflow_handle(job).result()
+    assert (len(tables.calls), len(pages.calls)) == (3, 1)
+
+
 async def test_a_report_deleted_meanwhile_is_a_result(temporal: WorkflowEnvironment) -> None:
     async with started(temporal.client, FakeReports(ends="deleted")) as (_, _ref, handle):
         assert (await handle.result()).status == "deleted"

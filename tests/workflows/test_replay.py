@@ -28,7 +28,7 @@ def test_every_way_a_file_can_end_is_recorded() -> None:
 
 def test_every_way_a_report_can_end_is_recorded() -> None:
     names = {path.stem for path in HISTORIES}
-    ways = ("completed", "retried", "failed", "cancelled", "deleted")
+    ways = ("completed", "retried", "failed", "cancelled", "deleted", "away", "waited")
     assert {f"generate_report.{way}" for way in ways} <= names
 
 
