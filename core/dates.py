@@ -14,10 +14,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 from typing import Literal
 
 from core.money import country_of
+from core.short_cache import short_cache
 
 FIRST_YEAR, LAST_YEAR = 1970, 2100  # outside of these it is a typing error, or no date
 
@@ -183,7 +183,7 @@ def _week(match: re.Match[str]) -> ActivityDate | DateProblem:
     return ActivityDate(on, year, "day" if match["day"] else "week")
 
 
-@lru_cache(maxsize=65_536)
+@short_cache(65_536)
 def evidence(text: str) -> DateOrder | None:
     """Return the order that this one value proves, None when it proves neither."""
     match = _NUMERIC.fullmatch(_fold(text))
@@ -214,7 +214,7 @@ def order_of(seen: Counter[DateOrder], *, region: str | None = None) -> DateOrde
     return region_order(region)
 
 
-@lru_cache(maxsize=65_536)
+@short_cache(65_536)
 def read_date(
     text: str | None, order: DateOrder = DateOrder.BY_REGION, *, region: str | None = None
 ) -> ActivityDate | DateProblem:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
+
+from core.short_cache import short_cache
 
 
 def _words(text: str) -> frozenset[str]:
@@ -106,7 +107,7 @@ def home_currency(region: str | None) -> str | None:
     return _HOME.get(country) if country else None
 
 
-@lru_cache(maxsize=4096)
+@short_cache(4096)
 def parse_currency(
     text: str | None, *, region: str | None = None, words: bool = True
 ) -> str | CurrencyProblem:
@@ -145,7 +146,7 @@ _SIGN = re.compile(
 _CODE = re.compile(r"(?<![A-Za-z])([A-Z]{3})(?![A-Za-z])")
 
 
-@lru_cache(maxsize=4096)
+@short_cache(4096)
 def currency_in(text: str, *, region: str | None = None) -> str | CurrencyProblem | None:
     """Find the currency that a heading or an amount carries: "Amount (EUR)", "£1,200.00".
 

@@ -13,10 +13,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 from typing import Literal
 
 from core.money import ISO_4217, country_of
+from core.short_cache import short_cache
 
 
 class Convention(StrEnum):
@@ -102,7 +102,7 @@ class _Body:
     ambiguous: str = ""  # the separator, when it could also group thousands
 
 
-@lru_cache(maxsize=65_536)
+@short_cache(65_536)
 def _read_body(body: str, scientific: bool) -> _Body | None:
     spaced = _SPACED.fullmatch(body)
     if spaced:
@@ -157,7 +157,7 @@ def _take_apart(text: str) -> tuple[_Body, str, bool] | NumberProblem:
     return body, shape["exponent"] or "", brackets[0] or minus == ["-"]
 
 
-@lru_cache(maxsize=65_536)
+@short_cache(65_536)
 def evidence(text: str) -> Convention | None:
     """Return the convention that this one value proves, None when it proves neither."""
     if "," not in text and "." not in text:
@@ -186,7 +186,7 @@ def convention_of(seen: Counter[Convention], *, region: str | None = None) -> Co
     return region_convention(region)
 
 
-@lru_cache(maxsize=262_144)
+@short_cache(262_144)
 def read_number(
     text: str | None, convention: Convention = Convention.BY_REGION, *, region: str | None = None
 ) -> float | NumberProblem:

@@ -12,10 +12,10 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 from core.region_names import CA_PROVINCES, COUNTRIES, EGRID, US_STATES
+from core.short_cache import short_cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ _SUBDIVISION = re.compile(r"([A-Z]{2})[-_/ ]([A-Z0-9]{1,4})")
 _WITH_CODE = re.compile(r"(.+?)\s*\(([^()]+)\)")
 
 
-@lru_cache(maxsize=65_536)
+@short_cache(65_536)
 def parse_region(text: str | None, *, us_states: bool = False) -> str | RegionProblem:
     """Read a country or region; `us_states` when its column holds codes of US states.
 

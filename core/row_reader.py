@@ -28,6 +28,7 @@ from core.parsing.report import TableReport
 from core.readings import Activity, Measure, Quantity, RowProblem, Setting, Texts, TypedRow
 from core.records import Dimension, Field, RowIssue, Severity
 from core.regions import RegionProblem, parse_region
+from core.short_cache import short_cache
 from core.units import Unit, UnitProblem, parse_unit, unit
 
 _VALUE_CHARACTERS = 200
@@ -77,7 +78,7 @@ class RowReader:
         self._has_amount = table.has(Field.AMOUNT)
         self._headings = {f: table.heading_of(f) or f.value for f in Field}
         self._column = 0  # of the figure, where the row holds several
-        self._setting = lru_cache(maxsize=65_536)(self._read_setting)
+        self._setting = short_cache(65_536)(self._read_setting)
         self._money = lru_cache(maxsize=4_096)(self._find_money)
         self._measure = lru_cache(maxsize=4_096)(self._find_measure)
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from core.errors import InvalidInput
 from core.money import ISO_4217, CurrencyProblem, country_of, parse_currency
 from core.records import Basis, Dimension
+from core.short_cache import short_cache
 from core.unit_forms import (
     AMBIGUOUS,
     BY_REGION,
@@ -204,7 +205,7 @@ def energy_unit(code: str, basis: Basis | None) -> Unit:
     return Unit(code, plain.dimension, basis, label=f"{plain.label} ({basis.value} CV)")
 
 
-@lru_cache(maxsize=65_536)
+@short_cache(65_536)
 def parse_unit(text: str | None, *, region: str | None = None) -> Unit | UnitProblem:
     """Read a unit as people write it.
 

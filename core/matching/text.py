@@ -6,8 +6,10 @@ import csv
 import re
 import unicodedata
 from collections.abc import Iterable
-from functools import cache, lru_cache
+from functools import cache
 from importlib import resources
+
+from core.short_cache import short_cache
 
 # Function words of the languages we read; they say nothing of the activity.
 _STOP_WORDS = (
@@ -18,7 +20,7 @@ _STOP_WORDS = (
 STOP = frozenset(_STOP_WORDS.split())
 
 
-@lru_cache(maxsize=20_000)
+@short_cache(20_000)
 def plain(text: str) -> str:
     """Fold case and accents, other signs to one blank: "Heizöl-EL" → "heizol el"."""
     folded = unicodedata.normalize("NFKD", text.casefold().replace("ß", "ss"))
@@ -50,7 +52,7 @@ def _stemmer() -> object:
     return snowballstemmer.stemmer("english")
 
 
-@lru_cache(maxsize=200_000)
+@short_cache(200_000)
 def stem(word: str) -> str:
     """Return the English stem of a plain word; codes and numbers stay as they are."""
     if not word.isalpha() or len(word) < 4:
@@ -70,7 +72,7 @@ def content_stems(text: str, *, expand: bool = True) -> list[str]:
     return found
 
 
-@lru_cache(maxsize=200_000)
+@short_cache(200_000)
 def is_code(word: str) -> bool:
     """Tell whether a word is a size, a number or a part number, not a thing."""
     if len(word) == 1:

@@ -23,6 +23,7 @@ from core.parsing.report import IGNORE, ColumnReport
 from core.parsing.rows import letter_of
 from core.records import Field
 from core.regions import parse_region
+from core.short_cache import short_cache
 from core.units import Unit, parse_unit
 
 _TEXT_FIELDS = (Field.ACTIVITY_NAME, Field.ACTIVITY_TYPE, Field.ACTIVITY_DESCRIPTION)
@@ -48,7 +49,7 @@ class Profile:
     words: float  # mean number of words
 
 
-@lru_cache(maxsize=65_536)
+@short_cache(65_536)
 def is_number(text: str) -> bool:
     """Tell whether a text is a number, if only after choosing the decimal sign."""
     found = read_number(text)

@@ -13,7 +13,6 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 from xml.parsers import expat
@@ -26,6 +25,7 @@ from core.parsing.opendocument import check_opendocument, is_opendocument
 from core.parsing.packed import unpack
 from core.parsing.parquet_rows import check_parquet
 from core.parsing.sniff import detect_encoding, detect_json, detect_type
+from core.short_cache import short_cache
 
 _BOOK = "xl/workbook.xml"
 _END_OF_DIRECTORY = b"PK\x05\x06"
@@ -379,7 +379,7 @@ def _number(text: str | None, default: int) -> int:
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 9 else default
 
 
-@lru_cache(maxsize=16_384)
+@short_cache(16_384)
 def _column_number(letters: str) -> int:
     number = 0
     for letter in letters[:8].upper():
