@@ -59,6 +59,14 @@ def sanitized(error: Exception, attempt: int = 1) -> BaseException:
     return ApplicationError(f"{type(error).__name__} ({place})", type=type(error).__name__)
 
 
+def for_good(error: Exception) -> BaseException:
+    """Return the error to raise towards Temporal that ends the retries."""
+    shown = sanitized(error)
+    if not isinstance(shown, ApplicationError):
+        return shown
+    return ApplicationError(shown.message, *shown.details, type=shown.type, non_retryable=True)
+
+
 def database_error(error: DBAPIError | psycopg.Error, place: str) -> ApplicationError:
     """Tell a database that is away from one that will never take this statement."""
     raw = error.orig if isinstance(error, DBAPIError) else error

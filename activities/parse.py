@@ -3,23 +3,42 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from sqlalchemy import Engine
 from temporalio import activity
+from temporalio.exceptions import FailureError
 
+from activities.failures import for_good
 from activities.objects import fetch, scratch
 from activities.remember import mappings_used
+from activities.tries import begin_try
 from core.contracts import FileRef, ParseResult, Problem
-from core.errors import FileRejected
+from core.errors import FileRejected, ParserFailed
 from core.keys import parse_report_key, raw_part_key, upload_key
 from core.parsing.recognized import shown
 from core.parsing.report import ParseOptions, ParseReport
 from core.ports import Storage
 from db.engine import tenant_session
 from db.queries import mappings, pipeline
+
+log = logging.getLogger(__name__)
+
+MOST_TRIES = 6
+PARSER_TRIES = 2  # a defect of the parser is met again; once may have been the machine
+
+
+def unreadable() -> FileRejected:
+    """Return the reason for a file that we fail to read, without knowing why."""
+    return FileRejected(
+        "The file could not be read, and not for a reason that we know. Save the table anew as "
+        ".csv, or split it, and upload that.",
+        code="file_resource_limit",
+    )
 
 
 class ParseRunner(Protocol):
@@ -50,38 +69,59 @@ class ParseFile:
     @activity.defn(name="parse_file")
     def parse_file(self, ref: FileRef) -> ParseResult:
         """Store raw parts and what was recognized; a file that cannot be parsed is a result."""
-        attempt = activity.info().attempt
-        with tenant_session(self.engine, ref.organization_id) as session:
-            file = pipeline.get_file(session, ref.organization_id, ref.file_id)
-            remembered = mappings.recall(session, ref.organization_id)
+        attempt = begin_try()
         try:
-            with scratch(self.work_dir) as directory:
-                key = upload_key(ref.organization_id, ref.file_id)
-                source = fetch(self.storage, key, directory / "upload")
-                options = ParseOptions.from_upload(
-                    filename=file.filename,
-                    region=file.region,
-                    reporting_year=file.reporting_year,
-                    mapping=file.mapping,
-                    remembered=remembered,
-                )
-                out_dir = directory / "parts"
-                out_dir.mkdir()
-                # The child reports by its exit; each tick is a heartbeat, and raises when the
-                # file was cancelled, which kills the child.
-                report = self.run_parser(source, out_dir, options, on_tick=activity.heartbeat)
-                self.store(ref, out_dir, report)
+            if attempt > MOST_TRIES:  # and nothing of the last one was heard: its worker died
+                raise unreadable()
+            report = self.parse(ref, attempt)
         except FileRejected as rejected:
             problem = Problem(code=rejected.code, message=rejected.message)
             return ParseResult(problem=problem, attempt=attempt)
+        except ParserFailed as failed:
+            if attempt < PARSER_TRIES:
+                raise
+            log.error("the parser fails each time: %s", failed.message)  # a place, no data
+            problem = Problem(code=failed.code, message=unreadable().message)
+            return ParseResult(problem=problem, attempt=attempt)
+        except Exception as error:
+            if attempt < MOST_TRIES or isinstance(error, FailureError):
+                raise
+            log.warning("activity failed for the last time", exc_info=error)
+            raise for_good(error) from None
         return ParseResult(parts=len(report.parts), rows=report.rows_total, attempt=attempt)
 
-    def store(self, ref: FileRef, out_dir: Path, report: ParseReport) -> None:
+    def parse(self, ref: FileRef, attempt: int) -> ParseReport:
+        """Parse the upload into parts and store them. Raises FileRejected, ParserFailed."""
+        with tenant_session(self.engine, ref.organization_id) as session:
+            file = pipeline.get_file(session, ref.organization_id, ref.file_id)
+            remembered = mappings.recall(session, ref.organization_id)
+        beat = partial(activity.heartbeat, attempt)
+        with scratch(self.work_dir) as directory:
+            key = upload_key(ref.organization_id, ref.file_id)
+            source = fetch(self.storage, key, directory / "upload")
+            options = ParseOptions.from_upload(
+                filename=file.filename,
+                region=file.region,
+                reporting_year=file.reporting_year,
+                mapping=file.mapping,
+                remembered=remembered,
+            )
+            out_dir = directory / "parts"
+            out_dir.mkdir()
+            # The child reports by its exit; each tick is a heartbeat, and raises when the
+            # file was cancelled, which kills the child.
+            report = self.run_parser(source, out_dir, options, on_tick=beat)
+            self.store(ref, out_dir, report, beat)
+        return report
+
+    def store(
+        self, ref: FileRef, out_dir: Path, report: ParseReport, beat: Callable[[], None]
+    ) -> None:
         """Put the parts into storage, then the report that names them."""
         for number, part in enumerate(report.parts):
             with (out_dir / part.name).open("rb") as stream:
                 self.storage.put(raw_part_key(ref.organization_id, ref.file_id, number), stream)
-            activity.heartbeat()
+            beat()
         text = report.model_dump_json()
         self.storage.put(
             parse_report_key(ref.organization_id, ref.file_id), io.BytesIO(text.encode())

@@ -10,6 +10,7 @@ from temporalio import activity
 
 from activities.heartbeat import beating
 from activities.objects import fetch, scratch
+from activities.tries import begin_try
 from core.contracts import FileRef, Problem, ScanResult
 from core.errors import Unavailable
 from core.keys import upload_key
@@ -52,11 +53,11 @@ class ScanFile:
 
         A dangerous file is a result; a scanner that is away is an error, to be retried.
         """
-        attempt = activity.info().attempt
+        attempt = begin_try()
         with tenant_session(self.engine, ref.organization_id) as session:
             file = pipeline.get_file(session, ref.organization_id, ref.file_id)
         key = upload_key(ref.organization_id, ref.file_id)
-        with beating(), scratch(self.work_dir) as directory:
+        with beating(details=lambda: (attempt,)), scratch(self.work_dir) as directory:
             path = fetch(self.storage, key, directory / "upload")
             structure = self.check(path, file.filename)
             if not structure.ok:

@@ -92,6 +92,12 @@ class RateLimited(Unavailable):
         self.retry_after_s = retry_after_s
 
 
+class ParserFailed(TonnageError):
+    """The parser met something it was not written for; the cause is in the log."""
+
+    code = "parser_failed"
+
+
 class Misconfigured(TonnageError):
     """The deployment is set up wrongly; an operator must act."""
 

@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.errors import FileRejected, TonnageError
+from core.errors import FileRejected, ParserFailed
 from runtime import child
 
 if TYPE_CHECKING:
@@ -29,12 +29,6 @@ _CHILD_ENVIRONMENT = child.ENVIRONMENT | {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
 }
-
-
-class ParserFailed(TonnageError):
-    """The parser met something it was not written for; the cause is in the log."""
-
-    code = "parser_failed"
 
 
 def run_parse(

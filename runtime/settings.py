@@ -112,6 +112,9 @@ class Settings(BaseSettings):
         default=200, ge=1, le=2000, description="Activities a batch; 20 with a language model"
     )
     pipeline_slots: int = Field(default=8, ge=1, le=500, description="Activities a process")
+    organization_slots: int = Field(
+        default=4, ge=1, le=500, description="Scans and parses of one organization a process"
+    )
     report_slots: int = Field(default=3, ge=1, le=100, description="CSV and Excel, a process")
     pdf_slots: int = Field(default=3, ge=1, le=100, description="PDFs a process")
     pdf_memory_mb: int = Field(default=1024, ge=256, le=65536, description="Of a layout")

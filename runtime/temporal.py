@@ -209,10 +209,12 @@ class TemporalPipeline:
         except (RPCError, RuntimeError):
             return ()
         pending = description.raw_description.pending_activities
+        waits = options.WAITS_ITS_TURN
         return [
             PendingAttempt(
                 stage=STAGE_OF_ACTIVITY.get(p.activity_type.name),
-                attempt=p.attempt,
+                # What only waits its turn has not failed.
+                attempt=1 if p.last_failure.application_failure_info.type == waits else p.attempt,
                 last_error=p.last_failure.message or None,
                 next_try_at=(
                     p.next_attempt_schedule_time.ToDatetime(tzinfo=dt.UTC)

@@ -30,6 +30,7 @@ from runtime import backlog, temporal
 from runtime import logging as logs
 from runtime.deliveries import DeliveryStarter
 from runtime.settings import DatabaseRole, Settings
+from runtime.shares import LONG, OrganizationShares
 from runtime.slots import DeploymentSlots
 from runtime.telemetry import Tracing, make_tracing, temporal_runtime
 from runtime.watching import WatchActivities
@@ -270,6 +271,12 @@ WORKFLOWS: dict[str, Sequence[type]] = {
 }
 
 
+def shares_of(settings: Settings) -> OrganizationShares:
+    """Return what keeps a slot free of any one organization, where there are several."""
+    free = max(1, settings.pipeline_slots - 1)
+    return OrganizationShares(LONG, min(settings.organization_slots, free))
+
+
 def make_worker(
     queue: str, client: Client, settings: Settings
 ) -> tuple[Worker, Callable[[], None]]:
@@ -298,7 +305,7 @@ def make_worker(
         workflows=WORKFLOWS.get(queue, ()),
         activities=activities,
         activity_executor=threads,
-        interceptors=(WatchActivities(), SanitizeFailures()),
+        interceptors=(shares_of(settings), WatchActivities(), SanitizeFailures()),
         tuner=WorkerTuner.create_composite(
             workflow_supplier=FixedSizeSlotSupplier(100),
             activity_supplier=slots,

@@ -48,12 +48,15 @@ QUICK_RETRY = RetryPolicy(
     maximum_interval=timedelta(minutes=1),
     non_retryable_error_types=NEVER_RETRY,
 )
+# An activity that went back into the queue because of others of its organization; no failure.
+WAITS_ITS_TURN = "WaitsItsTurn"
+
 # A new way to crash a worker must not go round for ever: parsing runs the riskiest code we have.
+# The activity counts its tries itself (activities/parse.py), for waiting its turn is none.
 PARSE_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=2),
     backoff_coefficient=2,
     maximum_interval=timedelta(minutes=1),
-    maximum_attempts=6,
     non_retryable_error_types=NEVER_RETRY,
 )
 # Providers answer "too many requests" for minutes; 429 sets its own delay on top.

@@ -11,10 +11,10 @@ import psutil
 import pytest
 import xlsxwriter
 
-from core.errors import FileRejected
+from core.errors import FileRejected, ParserFailed
 from core.parsing.report import ParseOptions
 from runtime import child, parse_child
-from runtime.parse_child import ParserFailed, run_parse
+from runtime.parse_child import run_parse
 
 TABLE = "Activity,Quantity,Unit\nDiesel,12.5,l\n"
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"

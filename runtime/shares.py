@@ -1,0 +1,72 @@
+"""No organization holds all slots of a worker: what is too many goes back into the queue.
+
+Fairness keys order what waits and do not count what runs: eight files that each take long would
+hold eight slots, and everybody else's wait. An activity beyond an organization's share ends at
+once, as one that waits its turn, and comes again a little later; its slot goes to the next in line.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Collection
+from datetime import timedelta
+from typing import Any
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
+
+from workflows import options
+
+# What runs for minutes where a file wants it to; all else ends soon, and the queue is fair.
+LONG = (options.SCAN_FILE.name, options.PARSE_FILE.name)
+_STEP_S, _LONGEST_S = 2, 60
+
+
+class OrganizationShares(Interceptor):
+    """Lets at most `most` of these activities of one organization run in this process at once."""
+
+    def __init__(self, activities: Collection[str], most: int) -> None:
+        self.activities = frozenset(activities)
+        self.most = most
+        self.running: Counter[str] = Counter()  # by organization; of the event loop alone
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        """Wrap every activity."""
+        return _Share(next, self)
+
+
+class _Share(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, shares: OrganizationShares) -> None:
+        super().__init__(next)
+        self.shares = shares
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        info, running = activity.info(), self.shares.running
+        given = input.args[0] if input.args else None
+        organization = str(getattr(given, "organization_id", "") or "")
+        if info.activity_type not in self.shares.activities or not organization:
+            return await super().execute_activity(input)
+        if running[organization] >= self.shares.most:
+            # How often it was really tried is told from one attempt to the next.
+            activity.heartbeat(*info.heartbeat_details)
+            raise waits_its_turn(info.attempt)
+        running[organization] += 1
+        try:
+            return await super().execute_activity(input)
+        finally:
+            running[organization] -= 1
+            if not running[organization]:
+                del running[organization]
+
+
+def waits_its_turn(attempt: int) -> ApplicationError:
+    """Return what sends an activity back; the longer it has waited, the more wait with it."""
+    delay_s = min(_LONGEST_S, _STEP_S * attempt) * random.uniform(0.5, 1.5)  # noqa: S311 — jitter
+    return ApplicationError(
+        "waits its turn behind other files of the organization",
+        type=options.WAITS_ITS_TURN,
+        next_retry_delay=timedelta(seconds=delay_s),
+        category=ApplicationErrorCategory.BENIGN,
+    )
