@@ -137,10 +137,10 @@ class GenerateReports:
             try:
                 report = queries.get_report(session, organization_id, report_id, lock=True)
             except NotFound:
-                self.storage.delete(stored.key)
+                self.remove(ref)
                 return self.ended(None, rows)
             if report.status == ReportStatus.FAILED:
-                self.storage.delete(stored.key)
+                self.remove(ref)
                 return self.ended(report, rows)
             queries.complete_report(
                 session, organization_id, report_id, path=stored.url,
@@ -179,16 +179,18 @@ class GenerateReports:
             except NotFound:
                 self.remove(request)
                 return self.ended(None, 0)
+            if report.status == ReportStatus.COMPLETED:
+                return self.ended(report, 0)
+            self.remove(request)  # a cancelled one has failed before its worker heard of it
             if report.status != ReportStatus.GENERATING:
                 return self.ended(report, 0)
-            self.remove(request)
             queries.fail_report(session, organization_id, report_id, request.problem.message)
             note(session, request, "report.failed", {"code": request.problem.code})
             session.commit()
         return ReportResult(status=ReportStatus.FAILED, attempt=activity.info().attempt)
 
     def remove(self, ref: ReportRef) -> None:
-        """Remove what a report may have left in storage."""
+        """Remove what a report may have left in storage: its file, and the annex of a PDF."""
         for file_format in ReportFormat:
             self.storage.delete(report_key(ref.organization_id, ref.report_id, file_format))
 

@@ -285,6 +285,50 @@ def test_a_report_that_is_given_up_leaves_no_annex(
     assert not uploader.storage.exists(annex_key(ref.organization_id, ref.report_id))
 
 
+DELETED = "UPDATE reports SET deleted_at = now() WHERE id = :id"
+CANCELLED = "UPDATE reports SET status = 'failed' WHERE id = :id"
+
+
+def changed(uploader: Uploader, ref: ReportRef, statement: str) -> None:
+    with Session(uploader.engine) as session:
+        session.execute(text(statement), {"id": ref.report_id})
+        session.commit()
+
+
+@pytest.mark.parametrize(("statement", "status"), [(DELETED, "deleted"), (CANCELLED, "failed")])
+def test_what_ends_while_its_pages_are_laid_out_leaves_neither_file_nor_annex(
+    uploader: Uploader, worker_engine: Engine, storage: LocalStorage, tmp_path: Path,
+    ledger: None, run: Any, statement: str, status: str,
+) -> None:  # fmt: skip
+    ref = ask(uploader, ReportFormat.PDF)
+
+    class Ending(PdfRenderer):
+        def render(self, content: Any, target: Any) -> None:
+            changed(uploader, ref, statement)
+            list(content.groups), list(content.details)
+            target.write(b"%PDF-1.7")
+
+    renderers = {ReportFormat.CSV: CsvRenderer(), ReportFormat.PDF: Ending()}
+    generate = GenerateReports(worker_engine, storage, renderers, work_dir=tmp_path)
+    assert run(generate.generate_report, ref).status == status
+    assert list(storage.list(f"{ref.organization_id}/reports/")) == []
+
+
+@pytest.mark.parametrize("statement", [DELETED, CANCELLED])
+def test_giving_up_what_was_deleted_or_cancelled_removes_what_an_attempt_has_stored(
+    uploader: Uploader, generate: GenerateReports, run: Any, statement: str
+) -> None:
+    from core.contracts import FailReportInput, Problem
+
+    ref = ask(uploader, ReportFormat.PDF)
+    for kind in ("pdf", "csv"):  # stored, then told to stop before it could publish
+        uploader.storage.put(report_key(ref.organization_id, ref.report_id, kind), io.BytesIO(b"x"))
+    changed(uploader, ref, statement)
+    problem = Problem(code="cancelled", message="Cancelled.")
+    run(generate.fail_report, FailReportInput(**ref.model_dump(), problem=problem))
+    assert list(uploader.storage.list(f"{ref.organization_id}/reports/")) == []
+
+
 def test_hostile_text_is_text_in_every_format(
     uploader: Uploader, generate: GenerateReports, run: Any
 ) -> None:

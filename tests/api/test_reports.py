@@ -18,7 +18,7 @@ from api.app import create_app
 from api.schemas.reports import ReportCriteria
 from core.contracts import ReportProgress, ReportRef
 from core.permissions import Role
-from core.reporting import ReportFormat
+from core.reporting import MEDIA_TYPES, ReportFormat
 from db.queries.emissions import EmissionFilter
 from runtime.adapters.renderer_csv import CsvRenderer
 
@@ -313,6 +313,25 @@ def test_a_deleted_report_is_gone_with_its_object_and_its_workflow(
             text("SELECT action FROM audit_events ORDER BY sequence DESC LIMIT 1")
         )
     assert (row.gone, row.object_storage_path, last) == (True, None, "report.deleted")
+
+
+def test_the_annex_of_a_pdf_is_deleted_with_it(
+    client, alpha, ask, storage, worker_engine, tmp_path, figures
+) -> None:
+    class Pages(CsvRenderer):  # laying out pages is not what this is about
+        content_type = MEDIA_TYPES[ReportFormat.PDF]
+
+    renderers = {ReportFormat.CSV: CsvRenderer(), ReportFormat.PDF: Pages()}
+    generate = GenerateReports(worker_engine, storage, renderers, work_dir=tmp_path)
+    report_id = ask(file_format="pdf", include_details=True).json()["report_id"]
+    ref = ReportRef(organization_id=alpha.id, report_id=report_id)
+    assert ActivityEnvironment().run(generate.generate_report, ref).status == "completed"
+    url = shown(client, alpha, report_id)["annex_url"]
+    assert client.get(url).status_code == 200
+    assert len(list(storage.list(f"{alpha.id}/reports/"))) == 2
+    client.delete(f"{REPORTS}/{report_id}", headers=alpha.headers)
+    assert list(storage.list(f"{alpha.id}/reports/")) == []
+    problem(client.get(url), 404, "not_found")
 
 
 def test_deleting_while_temporal_is_away_deletes(client, alpha, ask, pipeline) -> None:
