@@ -21,7 +21,7 @@ from core.recalculation import Proposal, Status
 from core.records import EmissionFactor
 from core.upstream import LinkedFactor, LinkIndex
 from db.engine import TenantSession, tenant_session
-from db.queries import audit, library, pipeline, results
+from db.queries import audit, library, pipeline, recalculation_figures, results
 from db.queries import recalculating as queries
 from db.queries import recalculation_commit as commits
 from db.queries.revisions import Cause, Replacement
@@ -143,10 +143,10 @@ class CommitRecalculations:
         task: queries.Task,
         file_id: UUID,
         file: pipeline.FileRow,
-        found: list[queries.Figure],
+        found: list[recalculation_figures.Figure],
     ) -> int:
         """Keep the old figures of a batch and put the new ones in their place."""
-        proposals = queries.proposals(
+        proposals = recalculation_figures.proposals(
             session, organization_id, task.id, (f.decision_id for f in found)
         )
         factors = factors_of(session, found, proposals)
@@ -160,7 +160,9 @@ class CommitRecalculations:
             rows=self.rows(found, Change(proposals, factors, linked)), why=why,
         )  # fmt: skip
 
-    def rows(self, found: list[queries.Figure], change: Change) -> Iterator[results.EmissionRow]:
+    def rows(
+        self, found: list[recalculation_figures.Figure], change: Change
+    ) -> Iterator[results.EmissionRow]:
         """Yield the new figures. Raises OutOfDate unless they are the previewed ones, exactly."""
         for one in found:
             decision = change.proposals[one.decision_id].decision

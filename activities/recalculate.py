@@ -24,7 +24,7 @@ from core.ports import ExchangeRates
 from core.recalculation import Proposal, ReasonCode, Status, reason_of, totals_of
 from core.records import EmissionFactor
 from db.engine import TenantSession, tenant_session
-from db.queries import audit, library
+from db.queries import audit, library, recalculation_figures
 from db.queries import recalculating as queries
 from db.queries import recalculation_commit as commits
 
@@ -78,13 +78,17 @@ class PreviewRecalculations:
             task = queries.get(session, organization_id, recalculation_id)
             if task.status is not Status.PREVIEWING:
                 return PreviewBatchResult(stopped=True, attempt=activity.info().attempt)
-            for piece in queries.slices(session, organization_id, recalculation_id, ref.batch):
-                found = list(queries.figures(session, organization_id, recalculation_id, piece))
-                proposals = queries.proposals(
+            for piece in recalculation_figures.slices(
+                session, organization_id, recalculation_id, ref.batch
+            ):
+                found = list(
+                    recalculation_figures.figures(session, organization_id, recalculation_id, piece)
+                )
+                proposals = recalculation_figures.proposals(
                     session, organization_id, recalculation_id, (f.decision_id for f in found)
                 )
                 factors = factors_of(session, found, proposals)
-                changed += queries.save_rows(
+                changed += recalculation_figures.save_rows(
                     session, organization_id, recalculation_id, ref.batch, piece.file_id,
                     self.previews(found, proposals, factors),
                 )  # fmt: skip
@@ -94,10 +98,10 @@ class PreviewRecalculations:
 
     def previews(
         self,
-        figures: list[queries.Figure],
+        figures: list[recalculation_figures.Figure],
         proposals: Mapping[UUID, Proposal],
         factors: Mapping[UUID, EmissionFactor],
-    ) -> Iterator[queries.PreviewRow]:
+    ) -> Iterator[recalculation_figures.PreviewRow]:
         """Yield what would become of each figure."""
         for figure in figures:
             proposal = proposals[figure.decision_id]
@@ -116,7 +120,7 @@ class PreviewRecalculations:
                 or figure.kg != outcome.emission_kg
                 or figure.scope != outcome.scope
             )
-            yield queries.PreviewRow(
+            yield recalculation_figures.PreviewRow(
                 figure=figure, new_kg=outcome.emission_kg, new_factor_id=new.id,
                 new_scope=outcome.scope, new_biogenic=outcome.biogenic, changed=differs,
                 reason=reason_of(old, new, figure.kg, outcome.emission_kg),
@@ -172,9 +176,11 @@ class PreviewRecalculations:
         return RecalculationResult(status=status.value, attempt=attempt)
 
 
-def kept(figure: queries.Figure, reason: ReasonCode) -> queries.PreviewRow:
+def kept(
+    figure: recalculation_figures.Figure, reason: ReasonCode
+) -> recalculation_figures.PreviewRow:
     """Return the preview of a figure that stays as it is."""
-    return queries.PreviewRow(
+    return recalculation_figures.PreviewRow(
         figure=figure, new_kg=figure.kg, new_factor_id=figure.factor_id,
         new_scope=figure.scope, new_biogenic=figure.biogenic, changed=False, reason=reason,
     )  # fmt: skip
@@ -182,7 +188,7 @@ def kept(figure: queries.Figure, reason: ReasonCode) -> queries.PreviewRow:
 
 def factors_of(
     session: TenantSession,
-    figures: list[queries.Figure],
+    figures: list[recalculation_figures.Figure],
     proposals: Mapping[UUID, Proposal],
 ) -> dict[UUID, EmissionFactor]:
     """Return every factor that the figures have or would have."""

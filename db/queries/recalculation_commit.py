@@ -9,7 +9,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlmodel import Session
 
-from db.queries.recalculating import DECIDED, FIGURE_QUERY, MINE, Figure, figure_of
+from db.queries.recalculating import DECIDED, MINE
+from db.queries.recalculation_figures import FIGURE_QUERY, Figure, figure_of
 
 
 def changed_figures(
