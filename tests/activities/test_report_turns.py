@@ -110,7 +110,9 @@ def test_long_words_are_cut_and_laid_out_within_the_limits_of_a_child(
     long_words(uploader)
 
     def limited(page: str, scratch: Path) -> bytes:
-        return lay_out(page, scratch, cpu_s=45)  # it took about 100 when every letter was tried
+        return lay_out(
+            page, scratch, cpu_s=20
+        )  # 27 on an idle machine, when every letter was tried
 
     generate = GenerateReports(
         worker_engine, storage, {CSV: CsvRenderer(), PDF: PdfRenderer(limited)}, work_dir=tmp_path

@@ -6,14 +6,15 @@ import asyncio
 import datetime as dt
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from sqlalchemy import Engine, insert, text
 from sqlmodel import Session
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
 from core.contracts import ReportRef, ReportResult
@@ -142,6 +143,40 @@ async def test_pages_that_hang_keep_neither_tables_nor_the_pages_of_others_from_
         ended = [await handle.result() for handle in (pages, *stuck)]
     assert {result.status for result in ended} == {"completed"}
     assert sorted(hanging.begun) == ["Alpha"] * 3 + ["Beta"]
+
+
+def layouts() -> list[psutil.Process]:
+    """Return the children that lay out pages."""
+    found = []
+    for process in psutil.Process().children():
+        with suppress(psutil.Error):
+            if "runtime.layout_child" in process.cmdline():
+                found.append(process)
+    return found
+
+
+async def test_a_report_that_is_cancelled_takes_its_layout_with_it(
+    temporal: WorkflowEnvironment, settings: Settings, platform_engine: Engine,
+    clean_database: None, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    lay_out = layout_child.lay_out
+    endless = "<style>td { overflow-wrap: anywhere }</style><table>"
+    endless += f"<tr><td>{'W' * 2_000}<td>{'W' * 2_000}" * 200
+    monkeypatch.setattr(
+        layout_child,
+        "lay_out",
+        lambda _page, scratch, **limits: lay_out(endless, scratch, **limits),
+    )
+    ref = ask(Uploader.make(platform_engine, make_storage(settings)), ReportFormat.PDF)
+    async with working(temporal.client, settings):
+        handle = await start(temporal.client, ref)
+        await until(lambda: bool(layouts()))
+        await TemporalPipeline(temporal.client, match_batch_size=200).cancel_report(ref)
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+    assert layouts() == []
+    with Session(platform_engine) as session:
+        assert session.scalar(text("SELECT status FROM reports")) == "failed"
 
 
 def test_development_runs_a_worker_for_reports() -> None:
