@@ -32,6 +32,7 @@ from core.parsing.wide import Wide
 _SAMPLE_ROWS = 1_000  # below the header, to judge columns by
 _FEWEST_ROWS = 200  # that are worth being taken together
 _MOST_TITLES = 100  # lines above a table that are looked at
+_ABOVE_COLUMNS = 50  # of such a line
 _OUTSIDE_CHARACTERS = 200
 
 
@@ -132,7 +133,8 @@ class SheetParser:
         if self._tables >= limits.TABLES or columns > limits.TABLE_COLUMNS:
             raise too_many_tables()
         below = head[header.at + header.lines :]
-        plan = make_plan(header, below[:_SAMPLE_ROWS], above, self._name, self._options)
+        short = [_short(row) for row in above]
+        plan = make_plan(header, below[:_SAMPLE_ROWS], short, self._name, self._options)
         self._tables, self._columns = self._tables + 1, columns
         return plan
 
@@ -269,6 +271,12 @@ class _Taker:
         self._writer.add_data(block.slice(at, stop))
         self._rows.skip_to(stop)
         return stop - at
+
+
+def _short(row: Row) -> Row:
+    """Return as much of a line above a table as is searched for what it says."""
+    cells = row.cells[:_ABOVE_COLUMNS]
+    return row._replace(cells=[cell[: limits.HEADING_CHARACTERS] for cell in cells])
 
 
 def _own_rows(rows: Feed) -> list[Row]:

@@ -26,6 +26,7 @@ from core.records import Field
 from core.units import Unit, parse_unit
 
 SEARCH_ROWS = 100  # a header further down than this is not looked for
+_SEARCH_CELLS = 10_000  # of rows of words: a hundred of 500 columns take half a minute
 _KNOWN = 5.0  # a heading that somebody confirmed
 _LEAST_SCORE = 0.9  # about one heading that we know for certain
 
@@ -70,10 +71,14 @@ def _best(
 ) -> tuple[Header | None, float]:
     best: Header | None = None
     best_score = 0.0
+    looked = 0
     for at in places:
         above_months = _years(rows[at]) and at + 1 < len(rows) and _is_wordy(rows[at + 1])
         if not _is_wordy(rows[at]) and not above_months:
             continue
+        looked += len(rows[at].cells)
+        if looked > _SEARCH_CELLS:
+            break
         for header in _readings(rows, at, merges):
             # A second line must add something; units under the headings always do.
             extra = 0.1 if header.unit_line else -0.05 * (header.lines - 1)

@@ -153,3 +153,38 @@ def test_rows_to_judge_a_table_by_end_where_another_may_begin() -> None:
     feed = Feed(iter(rows))
     assert [row.number for row in sheet._own_rows(feed)] == [0, 1]
     assert [row.number for row in feed] == [2, 3]
+
+
+def test_lines_above_a_table_are_searched_in_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    make_plan = plan.make_plan
+
+    def watched(header, sample, above, *rest):  # type: ignore[no-untyped-def]
+        seen.extend(sum(map(len, row.cells)) for row in above)
+        return make_plan(header, sample, above, *rest)
+
+    monkeypatch.setattr(sheet, "make_plan", watched)
+    text = "Figures in kWh" + "," * 90 + "kWh in " * 140_000 + "\n"
+    found = parse(tmp_path, text + "Activity,Quantity\nGas,5\n")
+    assert found.report.tables[0].unit_text == "kWh"
+    assert seen == [len("Figures in kWh")]
+
+
+def test_headings_are_searched_in_as_many_cells_as_tables_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored: list[int] = []
+    score = tables._score
+
+    def counting(headings, mapping):  # type: ignore[no-untyped-def]
+        scored.append(len(headings))
+        return score(headings, mapping)
+
+    monkeypatch.setattr(tables, "_score", counting)
+    lines = ["Activity,Quantity,Unit", "Gas,5,kWh"]
+    lines += [",".join(f"word{n}x{at}" for at in range(490)) for n in range(90)]
+    found = parse(tmp_path, "\n".join(lines))
+    assert found.report.tables[0].header_row == 1
+    assert sum(scored) < 25_000  # of 44,100 cells, each looked at with the line below as well
