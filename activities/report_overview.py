@@ -18,8 +18,8 @@ from db.queries.emissions import EmissionFilter
 
 TABLES = (
     ("scope",), ("scope", "scope3_category"), ("category",), ("activity_type",), ("month",),
-    ("region",), ("project",), ("file_name",), ("band",), ("method",), ("release",),
-    ("scope", "contract"), ("gwp_set",),
+    ("region",), ("project", "project_id"), ("file_name", "file_id"), ("band",), ("method",),
+    ("release",), ("scope", "contract"), ("gwp_set",),
 )  # fmt: skip
 
 
@@ -46,8 +46,8 @@ def overview_of(
         by_type=found["activity_type",].lines(),
         by_month=shape.month_lines(found["month",].found),
         by_region=found["region",].lines(),
-        by_project=found["project",].lines("no project"),
-        by_file=found["file_name",].lines(),
+        by_project=found["project", "project_id"].lines("no project"),
+        by_file=found["file_name", "file_id"].lines(),
         by_band=shape.band_lines(found["band",].found),
         by_method=found["method",].lines(),
         contributors=queries.contributors(*scope),

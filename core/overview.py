@@ -7,6 +7,7 @@ API's summary agree to the last of them.
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -53,15 +54,19 @@ class Contributor:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What is in no figure: rows of the files concerned that wait for a person or were rejected."""
+    """What is in no figure: rows of the files concerned that wait for a person or were rejected.
+
+    What was matched with little confidence is in the figures, and waits for a person all the same.
+    """
 
     files: int = 0
     rows: int = 0
     calculated: int = 0
     in_review: int = 0
     rejected: int = 0
-    reviews: int = 0
-    kg_at_risk: float = 0.0
+    kg_in_review: float = 0.0  # by the best candidates; credits count as amounts
+    flagged: int = 0  # rows with a figure that are listed for review
+    kg_flagged: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +138,19 @@ class Sums:
     found: dict[tuple[str | None, ...], Totals] = field(default_factory=dict)
 
     def lines(self, nothing: str = "not stated") -> list[Line]:
-        """Return the lines, largest first; what has no value is called `nothing`."""
+        """Return the lines, largest first; what has no value is called `nothing`.
+
+        A second name is an id: it is told where several have the same first name.
+        """
         named = sorted(self.found.items(), key=lambda item: item[0][0] or nothing, reverse=True)
         ranked = sorted(named, key=lambda item: rank(item[1]), reverse=True)
-        return [Line(key[0] or nothing, totals) for key, totals in ranked]
+        alike = Counter(key[0] or nothing for key in self.found)
+
+        def label(name: str | None, *ids: str | None) -> str:
+            shown = name or nothing
+            return f"{shown} ({ids[0]})" if ids and ids[0] and alike[shown] > 1 else shown
+
+        return [Line(label(*key), totals) for key, totals in ranked]
 
 
 def plus(left: Totals, right: Totals) -> Totals:

@@ -29,6 +29,7 @@ from sqlmodel import Session
 from core.contracts import FileStatus
 from core.overview import BANDS, KEYS, Contributor, Fallback, Release, Sums, Waiting
 from core.permissions import Reach
+from core.records import Outcome
 from core.reporting import NO_SCOPE, OUTSIDE_SCOPES, Cell, Totals
 from db.models import (
     Decision,
@@ -250,8 +251,19 @@ def waiting(
             func.coalesce(func.sum(FILE.rows_rejected), 0),
         ).where(*_files(organization_id, reach, wanted))
     ).one()
+    flagged = DECISION.outcome == Outcome.FLAGGED.value
     reviews = session.execute(
-        select(func.count(), func.coalesce(func.sum(REVIEW.kg_at_risk), 0.0)).where(
+        select(
+            func.coalesce(func.sum(REVIEW.kg_at_risk).filter(~flagged), 0.0),
+            func.coalesce(func.sum(REVIEW.row_count).filter(flagged), 0),
+            func.coalesce(func.sum(REVIEW.kg_at_risk).filter(flagged), 0.0),
+        )
+        .select_from(REVIEW)
+        .join(
+            DECISION,
+            and_(DECISION.organization_id == organization_id, DECISION.id == REVIEW.decision_id),
+        )
+        .where(
             REVIEW.organization_id == organization_id,
             REVIEW.status == "open",
             REVIEW.deleted_at.is_(None),
@@ -264,8 +276,9 @@ def waiting(
         calculated=files[2],
         in_review=files[3],
         rejected=files[4],
-        reviews=reviews[0],
-        kg_at_risk=float(reviews[1]),
+        kg_in_review=float(reviews[0]),
+        flagged=int(reviews[1]),
+        kg_flagged=float(reviews[2]),
     )
 
 

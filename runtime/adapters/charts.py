@@ -10,6 +10,7 @@ from typing import Any
 
 INK, FILL, SOFT = "#17313a", "#1f6f78", "#b9cfd2"
 FAMILY = "Source Sans Pro"
+WIDTH_IN, LABELS, LABEL_PT = 7.0, 0.36, 9  # of a picture; the share of it left of the bars
 # matplotlib's font cache and its text layout are not made for threads.
 _drawing = threading.Lock()
 
@@ -28,23 +29,24 @@ def bars(labels: Sequence[str], values: Sequence[float], shown: Sequence[str]) -
     height = 0.55 + 0.31 * max(len(labels), 1)
 
     def draw(figure: Any) -> None:
-        axes = figure.add_axes((0.36, 0.02, 0.5, 0.96))
+        axes = figure.add_axes((LABELS, 0.02, 0.5, 0.96))
         places = range(len(labels))
         axes.barh(places, values, height=0.62, color=FILL)
-        axes.set_yticks(places, [shortened(label, 44) for label in labels])
+        room = LABELS * WIDTH_IN * 72 - LABEL_PT  # points, but for the gap to the axis
+        axes.set_yticks(places, [fitting(label, room, LABEL_PT) for label in labels])
         axes.invert_yaxis()
         axes.set_xticks([])
         for side in ("top", "right", "bottom"):
             axes.spines[side].set_visible(False)
         axes.spines["left"].set_color(INK)
-        axes.tick_params(axis="y", length=0, labelsize=9, colors=INK)
+        axes.tick_params(axis="y", length=0, labelsize=LABEL_PT, colors=INK)
         reach = max((abs(value) for value in values), default=0) or 1
         for place, value, text in zip(places, values, shown, strict=True):
             at = max(value, 0) + reach * 0.015
             axes.text(at, place, text, va="center", fontsize=9, color=INK)
         axes.set_xlim(min(0, *values, 0), reach * 1.12)
 
-    return drawn(draw, 7.0, height)
+    return drawn(draw, WIDTH_IN, height)
 
 
 def columns(labels: Sequence[str], values: Sequence[float], axis: str) -> str:
@@ -56,7 +58,10 @@ def columns(labels: Sequence[str], values: Sequence[float], axis: str) -> str:
         axes.bar(places, values, width=0.7, color=FILL)
         step = max(1, -(-len(labels) // 14))
         named = [place for place in places if place % step == 0]
-        axes.set_xticks(named, [labels[place] for place in named], fontsize=8.5, rotation=30)
+        axes.set_xticks(
+            named, [labels[place] for place in named], fontsize=8.5, rotation=30, ha="right",
+            rotation_mode="anchor",
+        )  # fmt: skip
         axes.set_ylabel(axis, fontsize=9, color=INK)
         axes.grid(axis="y", color=SOFT, linewidth=0.6)
         axes.set_axisbelow(True)
@@ -66,13 +71,26 @@ def columns(labels: Sequence[str], values: Sequence[float], axis: str) -> str:
         axes.tick_params(colors=INK, length=0, labelsize=8.5)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
 
-    return drawn(draw, 7.0, 2.5)
+    return drawn(draw, WIDTH_IN, 2.5)
 
 
 def shortened(text: str, most: int) -> str:
     """Return a text of at most `most` characters."""
     kept = "".join(c if c.isprintable() else " " for c in text)
     return kept if len(kept) <= most else f"{kept[: most - 1]}…"
+
+
+def fitting(text: str, room_pt: float, size_pt: float) -> str:
+    """Return as much of a text as is drawn within so many points."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    font = FontProperties(size=size_pt)
+    shown, most = shortened(text, 60), 60
+    while most > 1 and text_to_path.get_text_width_height_descent(shown, font, False)[0] > room_pt:
+        most = min(most, len(shown)) - 1
+        shown = shortened(text, most)
+    return shown
 
 
 def drawn(draw: Any, width_in: float, height_in: float) -> str:

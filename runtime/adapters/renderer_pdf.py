@@ -6,12 +6,14 @@ Jinja2 escapes every text, WeasyPrint may open nothing but what stands in the do
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from core import exact
 from core.overview import DECIDED_BY, Line, Overview, cut, share
 from core.reporting import (
     DETAIL_INDEX,
@@ -77,7 +79,7 @@ class PdfRenderer:
                 fonts=fonts(),
                 pictures=pictures(overview),
                 tables=tables(overview),
-                groups=[named(content.group_columns, group) for group in groups[:MOST_GROUPS]],
+                groups=named(content.group_columns, groups[:MOST_GROUPS]),
                 more_groups=max(0, len(groups) - MOST_GROUPS),
                 details=details,
                 base={line.label: line.totals for line in overview.base_year},
@@ -99,6 +101,7 @@ def environment() -> Any:
         short=shortened,
         cell=cell,
         tonnes=tonnes,
+        quantity=quantity,
         percent=percent,
         digits=plain_number,
         count=lambda n: f"{n:,}",
@@ -133,6 +136,11 @@ def tonnes(kg: Decimal | float) -> str:
     """Write kg as tonnes with three decimals: to the kilogram."""
     value = Decimal(repr(kg)) if isinstance(kg, float) else kg
     return f"{value / 1000:,.3f}"
+
+
+def quantity(value: float) -> str:
+    """Write a quantity with every stored digit."""
+    return f"{exact.stored(value):,f}".removesuffix(".0")
 
 
 def percent(part: float | None) -> str:
@@ -195,9 +203,20 @@ def svg(text: str) -> str:
     return Markup("data:image/svg+xml;base64,") + base64.b64encode(text.encode()).decode()
 
 
-def named(columns: tuple[str, ...], group: Group) -> tuple[str, Totals]:
-    """Return a group as people call it, with its sums."""
-    return group_name(columns, group.keys), group.totals
+def named(columns: tuple[str, ...], groups: Sequence[Group]) -> list[tuple[str, Totals]]:
+    """Return groups as people call them, with their sums; ids only where names are the same."""
+    names = [group_name(columns, group.keys) for group in groups]
+    alike = Counter(names)
+    return [
+        (name if alike[name] == 1 else " / ".join((name, *ids(columns, group))), group.totals)
+        for name, group in zip(names, groups, strict=True)
+    ]
+
+
+def ids(columns: tuple[str, ...], group: Group) -> list[str]:
+    """Return the ids among a group's keys."""
+    pairs = zip(columns, group.keys, strict=True)
+    return [key for column, key in pairs if column.endswith("_id") and key]
 
 
 def detail_rows(details: Iterable[tuple[Cell, ...]]) -> list[dict[str, Cell]]:
