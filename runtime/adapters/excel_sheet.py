@@ -49,6 +49,11 @@ class Sheet(Worksheet):  # type: ignore[misc]
         self.dim_rowmax = number - 1
         return number - 1
 
+    def _xml_number_element(self, number: float, attributes: Sequence[Any] = ()) -> None:
+        """Write every digit: sixteen, as XlsxWriter does, are one too few for some floats."""
+        shown = "".join(f' {key}="{self._escape_attributes(value)}"' for key, value in attributes)
+        self.fh.write(f"<c{shown}><v>{number!r}</v></c>")
+
     def _xml_rich_inline_string(self, string: str, attributes: Sequence[Any] = ()) -> None:
         self._xml_inline_string(string, False, attributes)
 

@@ -8,7 +8,6 @@ show it too.
 from __future__ import annotations
 
 import tempfile
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
@@ -22,27 +21,30 @@ from core.reporting import (
     FACTOR_COLUMNS,
     ISSUE_COLUMNS,
     MEDIA_TYPES,
+    NO_SCOPE,
+    OUTSIDE_SCOPES,
     Cell,
     Column,
     ColumnKind,
+    Group,
     ReportContent,
     ReportFormat,
     ReportLayout,
     Totals,
 )
 from runtime.adapters import excel_sheet
+from runtime.adapters.excel_conditions import Listed, condition, conditions, folded
 from runtime.adapters.excel_sheet import text
-from runtime.adapters.renderer_csv import group_name
 
 SHEET_ROWS = 1_048_576  # of Excel; a longer list goes on on the next sheet
 MOST_LINES = 200_000  # of a table of sums; five of them fit on a sheet
-NO_CONDITIONS = ("not stated", "no date", "true", "false")
+LIVE = 50_000_000  # conditions times figures that a breakdown makes a program look at: seconds
 # The factor's own facts are on the sheet of factors, once each.
 SHOWN = (
     "date", "year", "month", "name", "activity_type", "description", "region", "quantity", "unit",
     "scope", "scope3_category", "category", "kg_co2e", "biogenic_kg_co2", "confidence", "method",
     "factor_name", "factor_kg_co2e_per_unit", "factor_unit", "factor_release", "factor_source_id",
-    "project", "file_name", "sheet", "row", "emission_id",
+    "project", "file_name", "sheet", "row", "emission_id", "project_id", "file_id",
 )  # fmt: skip
 KINDS = {
     "date": ColumnKind.DATE, "year": ColumnKind.INTEGER, "row": ColumnKind.INTEGER,
@@ -53,10 +55,13 @@ KINDS = {
 EMISSIONS = tuple(Column(name, KINDS.get(name, ColumnKind.TEXT)) for name in SHOWN)
 WIDTHS = {
     "name": 38, "description": 38, "category": 30, "factor_name": 38, "emission_id": 38,
-    "source": 34, "factor_id": 38, "licence": 26, "file_name": 26, "activity_type": 20, "value": 26,
-    "message": 60,
+    "project_id": 38, "file_id": 38, "source": 34, "factor_id": 38, "licence": 26,
+    "file_name": 26, "project": 26, "activity_type": 20, "value": 26, "message": 60,
 }  # fmt: skip
+FIGURES = ("figures", "kg CO2e", "biogenic kg CO2")
 KG_FORMAT, NUMBER_FORMAT = "#,##0.000", "#,##0.######"
+
+Conditions = tuple[tuple[str, str], ...]
 
 
 class ExcelRenderer:
@@ -116,7 +121,7 @@ class Writing:
         self.share = book.add_format({"num_format": "0.0%"})
         self.title = book.add_format({"bold": True, "font_size": 16})
         self.wrap = book.add_format({"text_wrap": True, "valign": "top"})
-        self.listed: list[tuple[str, int]] = []  # sheets of figures, with their last row
+        self.listed = Listed(SHOWN)
 
     def all(self) -> None:
         """Write every sheet. The sheets stand in the order in which they are made here, but the
@@ -154,7 +159,7 @@ class Writing:
             name = "Emissions" if number == 1 else f"Emissions {number}"
             kept = () if first is None else _chain(first, chunk)
             last = self.table(name, EMISSIONS, (tuple(r[p] for p in places) for r in kept))
-            self.listed.append((name, last))
+            self.listed.add(name, last)
             if first is None:
                 return
 
@@ -205,11 +210,12 @@ class Writing:
             sheet.write_string(row, 0, label)
             sheet.write_string(row, 1, text(value))
             row += 1
-        row = self.sums(sheet, row + 1, "Scope", self.view.by_scope, self.scope_formula)
+        row = self.sums(sheet, row + 1, "Scope", self.view.by_scope, of_scope)
         waiting = self.view.waiting
         for label, count in (
             ("Rows of the files concerned", waiting.rows),
             ("… calculated", waiting.calculated),
+            ("… of these listed for review: matched with little confidence", waiting.flagged),
             ("… waiting for a person, in no figure", waiting.in_review),
             ("… rejected, see Issues", waiting.rejected),
         ):
@@ -230,21 +236,41 @@ class Writing:
         view = self.view
         lines = view.inventory if inventory else [x for x in view.inventory if x.totals.count]
         row = self.sums(sheet, 0, "Scope and category", lines, None)
-        row = self.sums(sheet, row, "Category", view.by_category, self.equals("category"))
-        row = self.sums(sheet, row, "Month", view.by_month, self.equals("month"))
-        row = self.sums(sheet, row, "Region", view.by_region, self.equals("region"))
+        row = self.sums(sheet, row, "Category", view.by_category, of_column("category"))
+        row = self.sums(sheet, row, "Month", view.by_month, of_column("month"))
+        row = self.sums(sheet, row, "Region", view.by_region, of_column("region"))
         row = self.sums(sheet, row, "Confidence", view.by_band, None)
         if view.base_year:
             label = f"Base year {view.frame.base_year}"
             self.sums(sheet, row, label, view.base_year, None)
 
     def breakdown(self, sheet: Any) -> None:
-        """Write the groups that were asked for."""
-        sheet.set_column(0, 0, 64)
-        sheet.set_column(1, 4, 20)
-        columns = self.content.group_columns
-        lines = [Line(group_name(columns, g.keys), g.totals) for g in self.content.groups]
-        self.sums(sheet, 0, ", ".join(columns).replace("_", " "), lines, None, SHEET_ROWS - 2)
+        """Write the groups that were asked for: a column for each key, as in the figures."""
+        names = self.content.group_columns
+        width, groups = len(names), list(self.content.groups)
+        for place, name in enumerate(names):
+            sheet.set_column(place, place, WIDTHS.get(name, 14))
+            sheet.write_string(0, place, name, self.head)
+        sheet.set_column(width, width + 2, 20)
+        for place, name in enumerate(FIGURES, start=width):
+            sheet.write_string(0, place, name, self.head)
+        kept = groups[: self.sheet_rows - 3]
+        alike = Counter(folded_keys(group) for group in groups)
+        live = bool(self.listed) and len(kept) * width * self.content.totals.count <= LIVE
+        row = 0
+        for row, group in enumerate(kept, start=1):
+            for place, key in enumerate(group.keys):
+                if key is not None:
+                    sheet.write_string(row, place, text(key))
+            alone = live and alike[folded_keys(group)] == 1
+            wanted = conditions(dict(zip(names, group.keys, strict=True))) if alone else None
+            self.figures(sheet, row, width, group.totals, wanted)
+        if rest := groups[len(kept) :]:
+            row += 1
+            sheet.write_string(row, 0, f"{len(rest):,} others")
+            others = summed([Line("", group.totals) for group in rest])
+            self.figures(sheet, row, width, others, None)
+        self.total(sheet, 1, row + 1, width, summed([Line("", g.totals) for g in groups]))
         sheet.freeze_panes(1, 0)
 
     def sums(
@@ -253,89 +279,85 @@ class Writing:
         row: int,
         label: str,
         lines: Sequence[Line],
-        formula: Callable[[str, str], str | None] | None,
+        by: Callable[[str], Conditions | None] | None,
         most: int = MOST_LINES,
     ) -> int:
         """Write a table of sums with its total; return the row after a blank one.
 
-        `formula(label, column)` gives the sum over the listed figures; without figures, or where
-        a line has no simple condition, the value stands alone. The total is always a formula.
+        `by(label)` gives the conditions that find a line's figures; without figures, or where a
+        line has no such condition, the value stands alone. The total is always a formula.
         """
         lines = cut(lines, most)
         alike = Counter(map(folded, (line.label for line in lines)))
-        for place, name in enumerate((label, "figures", "kg CO2e", "biogenic kg CO2")):
+        for place, name in enumerate((label, *FIGURES)):
             sheet.write_string(row, place, name, self.head)
         first = row + 1
         for line in lines:
             row += 1
             sheet.write_string(row, 0, text(line.label))
-            sheet.write_number(row, 1, line.totals.count, self.whole)
-            alone = alike[folded(line.label)] == 1
-            for place, column, value in figures(line.totals):
-                made = formula(line.label, column) if formula and self.listed and alone else None
-                if made:
-                    sheet.write_formula(row, place, made, self.kg, float(value))
-                else:
-                    sheet.write_number(row, place, float(value), self.kg)
+            alone = bool(self.listed) and alike[folded(line.label)] == 1
+            wanted = by(line.label) if by and alone else None
+            self.figures(sheet, row, 1, line.totals, wanted)
         row += 1
-        total = summed(lines)
-        sheet.write_string(row, 0, "Total", self.bold_top)
-        sums: list[tuple[int, Any, float]] = [(1, self.whole_bold, float(total.count))]
-        sums += [(place, self.kg_bold, float(kg)) for place, _, kg in figures(total)]
-        for place, shape, sum_ in sums:
-            letter = "ABCD"[place]
-            if lines:
-                made = f"=SUM({letter}{first + 1}:{letter}{row})"
-                sheet.write_formula(row, place, made, shape, sum_)
-            else:
-                sheet.write_number(row, place, sum_, shape)
+        self.total(sheet, first, row, 1, summed(lines))
         return row + 2
 
-    def scope_formula(self, label: str, column: str) -> str | None:
-        """Return the sum over a scope's figures."""
-        keys = {
-            "Scope 1": "1", "Scope 2": "2", "Scope 3": "3", "Not assigned": "not assigned",
-        }  # fmt: skip
-        return self.summed("scope", keys.get(label, "outside of scopes"), column)
+    def figures(
+        self, sheet: Any, row: int, place: int, totals: Totals, wanted: Conditions | None
+    ) -> None:
+        """Write a count and its sums, as formulas where conditions find the figures."""
+        sheet.write_number(row, place, totals.count, self.whole)
+        for away, column, value in kilograms(totals):
+            made = self.listed.summed(column, wanted) if wanted else None
+            if made:
+                sheet.write_formula(row, place + away, made, self.kg, float(value))
+            else:
+                sheet.write_number(row, place + away, float(value), self.kg)
 
-    def equals(self, name: str) -> Callable[[str, str], str | None]:
-        """Return formulas that sum the figures whose column `name` is a line's label."""
+    def total(self, sheet: Any, first: int, row: int, place: int, total: Totals) -> None:
+        """Write the sum of the rows from `first` on, below them; always a formula, if of any."""
+        from xlsxwriter.utility import xl_col_to_name
 
-        def made(label: str, column: str) -> str | None:
-            # Conditions know wildcards and comparisons, and no quotes; they take "01" for 1 and
-            # "true" for no text at all: such a label stays a value.
-            plain = all(c.isalnum() or c in " -,.()/&:;" for c in label)
-            begins = label[:1].isalpha() or (name == "month" and len(label) in (4, 7))
-            if not plain or not begins or len(label) > 200 or label.lower() in NO_CONDITIONS:
-                return None
-            return self.summed(name, label, column)
-
-        return made
-
-    def summed(self, name: str, key: str, column: str) -> str:
-        """Return SUMIFS over every sheet of figures."""
-        return "=" + "+".join(
-            f'SUMIFS({span(sheet, column, last)},{span(sheet, name, last)},"{key}")'
-            for sheet, last in self.listed
-        )
-
-
-def folded(label: str) -> str:
-    """Return a label as a condition compares it: without case."""
-    return unicodedata.normalize("NFKD", label).casefold()
+        sheet.write_string(row, 0, "Total", self.bold_top)
+        for blank in range(1, place):
+            sheet.write_blank(row, blank, None, self.bold_top)
+        sums = [(0, self.whole_bold, float(total.count))]
+        sums += [(away, self.kg_bold, float(kg)) for away, _, kg in kilograms(total)]
+        for away, shape, value in sums:
+            letter = xl_col_to_name(place + away)
+            if row > first:
+                made = f"=SUM({letter}{first + 1}:{letter}{row})"
+                sheet.write_formula(row, place + away, made, shape, value)
+            else:
+                sheet.write_number(row, place + away, value, shape)
 
 
-def figures(totals: Totals) -> tuple[tuple[int, str, Decimal], ...]:
-    """Return (column, detail column, value) of both sums."""
-    return (2, "kg_co2e", totals.kg_co2e), (3, "biogenic_kg_co2", totals.biogenic_kg_co2)
+def of_scope(label: str) -> Conditions | None:
+    """Return the condition of a scope's line."""
+    keys = {
+        "Scope 1": "1", "Scope 2": "2", "Scope 3": "3", "Not assigned": NO_SCOPE,
+    }  # fmt: skip
+    return (("scope", keys.get(label, OUTSIDE_SCOPES)),)
 
 
-def span(sheet: str, column: str, last: int) -> str:
-    """Return the range of a column of figures."""
-    from xlsxwriter.utility import xl_col_to_name
+def of_column(column: str) -> Callable[[str], Conditions | None]:
+    """Return the conditions of lines whose label is the key in a column."""
 
-    letter = xl_col_to_name(SHOWN.index(column))
-    return f"'{sheet}'!${letter}$2:${letter}${max(last, 2)}"
+    def made(label: str) -> Conditions | None:
+        found = condition(column, label)
+        return ((column, found),) if found else None
+
+    return made
+
+
+def folded_keys(group: Group) -> tuple[str, ...]:
+    """Return a group's keys as conditions compare them."""
+    return tuple(folded(key or "") for key in group.keys)
+
+
+def kilograms(totals: Totals) -> tuple[tuple[int, str, Decimal], ...]:
+    """Return (columns right of the count, detail column, value) of both sums."""
+    return (1, "kg_co2e", totals.kg_co2e), (2, "biogenic_kg_co2", totals.biogenic_kg_co2)
 
 
 def _chain(first: tuple[Cell, ...], rest: Iterable[tuple[Cell, ...]]) -> Iterable[tuple[Cell, ...]]:

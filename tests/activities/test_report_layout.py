@@ -138,8 +138,9 @@ def test_nothing_noughts_and_credits_make_a_report_of_a_single_day(
         io.BytesIO(made(uploader, generate, run, EXCEL, wanted=wanted)), data_only=True
     )
     sums = [
-        row[1:4] for sheet in ("Summary", "By scope and category", "Breakdown")
-        for row in book[sheet].iter_rows(values_only=True, max_col=4) if row[0] == "Total"
+        tuple(value for value in row[1:] if value is not None)
+        for sheet in ("Summary", "By scope and category", "Breakdown")
+        for row in book[sheet].iter_rows(values_only=True) if row[0] == "Total"
     ]  # fmt: skip
     assert set(sums) == {(len(kilograms), sum(kilograms), 0)}
 
