@@ -11,16 +11,16 @@ ARGS ?=
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(STAMP) ## Start everything, upload a workbook, explain its footprint, stop
-	@$(BIN)/python -m runtime demo $(ARGS)
+demo: $(BIN)/tonnage ## Start everything, upload a workbook, explain its footprint, stop
+	@$(BIN)/tonnage demo $(ARGS)
 
-dev: $(STAMP) ## Run PostgreSQL, Temporal, workers and API until Ctrl-C
-	@$(BIN)/python -m runtime dev $(ARGS)
+dev: $(BIN)/tonnage ## Run PostgreSQL, Temporal, workers and API until Ctrl-C
+	@$(BIN)/tonnage dev $(ARGS)
 
 test: check ## Run the checks and the whole test suite
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -q $(ARGS)
 
-check: $(STAMP) ## Lint, format, types and the import rule
+check: $(BIN)/tonnage ## Lint, format, types and the import rule
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
@@ -55,3 +55,10 @@ $(STAMP): requirements.lock
 	@echo "installing dependencies into .venv (about a minute, once) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements.lock
 	@touch $@
+
+# Not pip's: an editable install would want its build tools, and without hashes.
+$(BIN)/tonnage: $(STAMP)
+	@printf '%s\n' '#!/bin/sh' 'bin=$$(CDPATH= cd -- "$$(dirname -- "$$0")" && pwd)' \
+		'root=$$(CDPATH= cd -- "$$bin/../.." && pwd)' \
+		'PYTHONPATH="$$root$${PYTHONPATH:+:$$PYTHONPATH}" exec "$$bin/python" -P -m runtime "$$@"' > $@
+	@chmod 755 $@

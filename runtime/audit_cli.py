@@ -27,7 +27,7 @@ from core.derivation import derive_key
 from core.errors import InvalidInput
 from db.engine import snapshot
 from db.queries import audit, audit_chain
-from runtime.platform_database import platform_engine
+from runtime.platform_database import add_state, platform_engine
 from runtime.settings import Settings
 
 OPERATOR = audit.Actor(user_id=None, kind="operator")
@@ -51,8 +51,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     noting.set_defaults(run=run_restored)
     for command in (checking, taking, noting):
         command.add_argument("--organization", type=UUID, metavar="ID")
-        command.add_argument("--state", type=Path, default=Path(".tonnage"),
-                             help="of a running development stack")  # fmt: skip
+        add_state(command)
 
 
 def run_verify(options: argparse.Namespace) -> int:
@@ -63,7 +62,7 @@ def run_verify(options: argparse.Namespace) -> int:
     for path in options.from_head:
         found, checked = read_file(path, keys)
         console.print(
-            f"{path.name}: {len(found)} kept head{'s' if len(found) != 1 else ''}, "
+            f"{path.name}: {counted(len(found), 'kept head')}, "
             + ("signature right" if checked else "signature not checked"),
             markup=False,
         )
@@ -101,11 +100,13 @@ def show(console: Console, verdicts: Sequence[Verdict]) -> None:
                 f"{event}; {verdict.events} events before it are right"
             )
         elif len(verdicts) <= MOST_WHOLE_SHOWN:
-            console.print(f"[green]whole[/]  {verdict.organization_id}: {verdict.events} events")
+            console.print(
+                f"[green]whole[/]  {verdict.organization_id}: {counted(verdict.events, 'event')}"
+            )
     broken_chains = sum(verdict.broken is not None for verdict in verdicts)
     events = sum(verdict.events for verdict in verdicts)
     console.print(
-        f"{len(verdicts)} chains, {events} events checked: "
+        f"{counted(len(verdicts), 'chain')}, {counted(events, 'event')} checked: "
         + (f"{broken_chains} BROKEN" if broken_chains else "all whole")
     )
 
@@ -121,7 +122,7 @@ def run_head(options: argparse.Namespace) -> int:
         sys.stdout.write(written)
     else:
         options.out.write_text(written)
-        sys.stdout.write(f"{len(heads)} heads written to {options.out}\n")
+        sys.stdout.write(f"{counted(len(heads), 'head')} written to {options.out}\n")
     return 0
 
 
@@ -151,7 +152,9 @@ def run_restored(options: argparse.Namespace) -> int:
             note_lost(session, head, end, options.reason)
             noted += 1
         session.commit()
-    sys.stdout.write(f"noted in {noted} chains; verify them, and keep a new head from now on\n")
+    sys.stdout.write(
+        f"noted in {counted(noted, 'chain')}; verify, and keep a new head from now on\n"
+    )
     return 0
 
 
@@ -166,6 +169,11 @@ def note_lost(session: Session, kept: Head, end: Head | None, reason: str) -> No
             "reason": reason,
         },
     )  # fmt: skip
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural unless it is one."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def read_file(path: Path, keys: Sequence[bytes]) -> tuple[list[Head], bool]:

@@ -1,4 +1,4 @@
-"""The command line: `python -m runtime …`, installed as `tonnage`."""
+"""The command line, `tonnage` once .venv/bin is in PATH."""
 
 from __future__ import annotations
 

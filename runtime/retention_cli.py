@@ -11,7 +11,8 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 
 from db.queries import leftovers, purge
-from runtime.settings import DatabaseRole, Settings
+from runtime.platform_database import add_state, operator_settings, platform_engine
+from runtime.settings import Settings
 
 PAGE = 200
 
@@ -23,22 +24,18 @@ def add_commands(retention: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--dry-run", action="store_true", help="only print what would go, per organization"
     )
+    add_state(run)
     run.set_defaults(run=run_retention)
 
 
 def run_retention(options: argparse.Namespace) -> int:
     """Start the purge in Temporal, or print its forecast."""
-    settings = Settings()
+    settings = operator_settings(options.state)
     if not options.dry_run:
         print(f"started {asyncio.run(start(settings))}; Temporal's Web UI shows how far it is")
         return 0
-    from runtime.wiring import make_role_engine
-
-    engine = make_role_engine(settings, DatabaseRole.PLATFORM, "tonnage-retention", pool_size=1)
-    try:
+    with platform_engine(options.state, "tonnage-retention") as (engine, _):
         print_forecast(engine, settings.purge_after_days)
-    finally:
-        engine.dispose()
     return 0
 
 
@@ -69,7 +66,8 @@ def print_forecast(engine: Engine, purge_after_days: int) -> None:
         if not page:
             break
         after = page[-1]
-    print(f"{found} organizations; nothing was changed" if found else "nothing would go")
+    many = "organization" if found == 1 else "organizations"
+    print(f"{found} {many}; nothing was changed" if found else "nothing would go")
 
 
 async def start(settings: Settings) -> str:

@@ -12,6 +12,7 @@ from core.errors import NotFound
 from db.engine import make_engine
 from db.queries import credentials, organizations
 from runtime.one_time_tokens import fingerprint, new_token
+from runtime.platform_database import add_state, operator_settings
 from runtime.settings import DatabaseRole, Settings
 
 RESET_LIFETIME = dt.timedelta(hours=1)
@@ -24,12 +25,13 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
         "reset-password", help="print a token with which a person sets a new password"
     )
     reset.add_argument("email")
+    add_state(reset)
     reset.set_defaults(run=run_reset)
 
 
 def run_reset(options: argparse.Namespace) -> int:
     """Make a one-time token and print it: there is no mail server to send it."""
-    settings = Settings()
+    settings = operator_settings(options.state)
     token, expires_at = reset_password(settings, options.email)
     sys.stdout.write(
         f"{token}\nGood once, until {expires_at:%Y-%m-%d %H:%M} UTC; older tokens are dead. "

@@ -57,7 +57,7 @@ def load_factors(text: str, meta: SourceMeta) -> tuple[EmissionFactor, ...]:
 
 def dump_sources(metas: Iterable[SourceMeta]) -> str:
     """Write the metadata of releases as TOML text, sorted by release."""
-    parts = ["# Written by python -m runtime factors import --out; one table a release.\n"]
+    parts = ["# Written by tonnage factors import --out; one table a release.\n"]
     for meta in sorted(metas, key=lambda m: m.release):
         parts.append(f"\n[{json.dumps(meta.release)}]\n")
         for key, value in asdict(meta).items():

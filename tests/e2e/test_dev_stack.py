@@ -100,6 +100,15 @@ def kill_workers(state: Path) -> int:
     return len(workers)
 
 
+def operator(state: Path, command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a shell that has no setting of ours."""
+    ours = {k: v for k, v in os.environ.items() if not k.startswith("TONNAGE_")}
+    return subprocess.run(
+        [sys.executable, "-m", "runtime", *command.split(), "--state", str(state)],
+        env=ours, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
 def finished(api: httpx.Client, file_id: str, log: Path) -> dict[str, Any]:
     def ended() -> bool:
         return api.get(f"/v1/files/{file_id}").json()["status"] in ("completed", "failed")
@@ -161,6 +170,18 @@ def test_the_stack_survives_taken_ports_kills_and_restarts(state: Path, tmp_path
         assert "step by step" in demo.stdout
         assert (state / "demo-report.pdf").read_bytes().startswith(b"%PDF-")
 
+    # What an operator types in another terminal finds the stack without any setting.
+    for command, answer in (
+        ("audit verify", "all whole"),
+        ("factors list", "desnz-2025"),
+        ("retention run --dry-run", "nothing would go"),
+        ("retention run", "started purge-expired-by-hand-"),
+        (f"users reset-password {where['email']}", f"POST {where['api_url']}/v1/auth/password"),
+    ):
+        told = operator(state, command)
+        assert (told.returncode, told.stderr) == (0, "")
+        assert answer in told.stdout
+
     # Ctrl-C stops everything in order, also for somebody who presses it twice.
     process.send_signal(signal.SIGINT)
     time.sleep(0.3)
@@ -169,3 +190,4 @@ def test_the_stack_survives_taken_ports_kills_and_restarts(state: Path, tmp_path
     assert processes_of(state) == []
     assert not (state / "dev.json").exists()
     assert not (state / "pg" / "postmaster.pid").exists()
+    assert "let `make dev` run" in operator(state, "retention run --dry-run").stderr

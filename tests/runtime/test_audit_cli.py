@@ -64,7 +64,7 @@ def test_what_a_restore_has_lost_is_noted_and_nothing_is_rewritten(
     cut(admin_engine, alpha)  # as a restore of an older backup leaves it
     told = ["audit", "restored", "--from-head", str(kept), "--reason", "disk failure"]
     assert main(told) == 0
-    assert "noted in 1 chains" in capsys.readouterr().out
+    assert "noted in 1 chain;" in capsys.readouterr().out
     after = rows_of(admin_engine)
     assert {row for row in before if row in after} == {
         row for row in before if row.organization_id == beta or row.sequence <= 2
@@ -147,7 +147,7 @@ def test_a_broken_chain_is_exit_code_1_and_names_organization_row_and_reason(
     assert f"BROKEN {beta} at sequence 3: content:" in told
     assert "2 events before it are right" in told
     assert main(["audit", "verify", "--organization", str(alpha)]) == 0
-    assert "1 chains, 4 events checked: all whole" in capsys.readouterr().out
+    assert "1 chain, 4 events checked: all whole" in capsys.readouterr().out
     assert main(["audit", "verify", "--organization", str(beta)]) == 1
 
 
