@@ -71,7 +71,13 @@ CATALOG: Mapping[str, Kind] = {
     ),
     "invalid_one_time_token": Kind(401, "The token is unknown, used, replaced or expired."),
     "permission_denied": Kind(403, "Your role or permissions here do not allow it."),
-    "not_found": Kind(404, "There is no such thing for you."),
+    # Word for word the same for what is not there, what is another's, and an organization in the
+    # header that is unknown or another's.
+    "not_found": Kind(
+        404,
+        "There is no such thing for you, or no such organization: check the id, and "
+        "X-Organization-Id if you send it.",
+    ),
     "unknown_invitation": Kind(
         404, "The token is unknown, used, replaced, withdrawn, expired or for somebody else."
     ),
@@ -255,14 +261,19 @@ def problem_response(
     return Response(json.dumps(content).encode(), status, sent, media_type=MEDIA_TYPE)
 
 
-# pydantic's own words for these repeat pieces of the input
+OBJECT = "must be a JSON object"
+# pydantic's own words for these speak of Python, or repeat pieces of the input
 OWN_WORDS = {
     "uuid_parsing": "must be a UUID",
     "uuid_type": "must be a UUID",
     "json_invalid": "is not valid JSON",
     "extra_forbidden": "is not known here",
+    "dict_type": OBJECT,
+    "model_type": OBJECT,
+    "model_attributes_type": OBJECT,
 }
-
+NO_ADDRESS = "There is no such address; /docs lists those that there are."
+NO_JSON_BODY = "Send the body as JSON, with Content-Type: application/json."
 
 PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
 
@@ -279,14 +290,14 @@ def shown_name(name: str) -> str:
 def fault_of(error: Mapping[str, Any]) -> Fault:
     """Translate one of pydantic's errors."""
     place, *path = [str(part) for part in error["loc"]] or [""]
-    inner = "/".join(part.replace("~", "~0").replace("/", "~1") for part in path)
-    pointer = f"#/{inner}" if place == "body" else f"{place}/{inner}"
     kind = str(error["type"])
+    if kind == "extra_forbidden" and path:
+        # the name itself is the caller's text; without one the pointer leads to its object
+        path[-1:] = [name] if (name := shown_name(path[-1])) else []
+    escaped = [part.replace("~", "~0").replace("/", "~1") for part in path]
+    pointer = "/".join(["#" if place == "body" else place, *escaped])
     # a context that holds an error is a validator of ours: its sentence is the detail
     words = str(error["msg"]).removeprefix("Value error, ")
-    if kind == "extra_forbidden":
-        # the name itself is the caller's text
-        pointer = pointer.rpartition("/")[0] + "/" + shown_name(path[-1] if path else "")
     return Fault(pointer, kind, OWN_WORDS.get(kind, words))
 
 
@@ -299,7 +310,7 @@ async def on_validation_error(request: Request, error: Exception) -> Response:
     whole_body = any(tuple(f["loc"]) == ("body",) and f["type"] != "missing" for f in faults)
     declared = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if whole_body and not (declared == "application/json" or declared.endswith("+json")):
-        return problem_response(request.scope, "unsupported_media_type")
+        return problem_response(request.scope, "unsupported_media_type", detail=NO_JSON_BODY)
     return problem_response(
         request.scope,
         "validation_failed",
@@ -317,7 +328,10 @@ async def on_http_error(request: Request, error: Exception) -> Response:
             headers=headers, extra=error.extra,
         )  # fmt: skip
     code = CODE_OF_STATUS.get(error.status_code, "internal_error")
-    return problem_response(request.scope, code, status=error.status_code, headers=headers)
+    return problem_response(
+        request.scope, code, status=error.status_code, headers=headers,
+        detail=NO_ADDRESS if error.status_code == 404 else None,
+    )  # fmt: skip
 
 
 async def on_domain_error(request: Request, error: Exception) -> Response:

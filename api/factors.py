@@ -21,6 +21,10 @@ from db.ids import uuid7
 from db.models import AuditEvent, EmissionFactor, FactorRelease
 from db.queries import audit, factors
 
+# core's words for a row of an upload speak of its columns
+UNIT_WORDS = {
+    "unit_unknown": "is no unit that we know; use a usual one such as kWh, litres, kg, t, km, EUR"
+}
 _AUDITED = ("name", "category", "value_per_unit", "unit", "region", "data_year", "source")
 # Each organization with factors of its own has an index of its own, built while others wait.
 MOST_OWN_FACTORS = 500
@@ -123,7 +127,7 @@ def _region(body: NewFactor, faults: list[Fault]) -> str | None:
 def _unit(body: NewFactor, region: str | None, faults: list[Fault]) -> Unit | None:
     found = parse_unit(body.unit, region=region)
     if isinstance(found, UnitProblem):
-        faults.append(Fault("#/unit", found.code, found.message))
+        faults.append(Fault("#/unit", found.code, UNIT_WORDS.get(found.code, found.message)))
         return None
     if found.currency and found.code != found.currency:
         told = "give kg CO2e per single unit of money, not per thousand or million"

@@ -89,8 +89,12 @@ def check(content_type: str, body: bytes) -> None:
         raise ApiError("malformed_request", "The body is not UTF-8.") from None
     except RecursionError:
         raise ApiError("malformed_request", "The body is nested too deeply.") from None
-    except ValueError:  # no JSON, or a number of more than 4,300 digits
-        raise ApiError("malformed_request", "The body is not JSON.") from None
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise ApiError("malformed_request", f"The body is not JSON: see {where}.") from None
+    except ValueError:
+        told = "The body has a number of more digits than can be read."
+        raise ApiError("malformed_request", told) from None
 
 
 def once(pairs: list[tuple[str, Any]]) -> None:

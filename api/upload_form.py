@@ -46,6 +46,19 @@ ARCHIVES = {
     "ole": frozenset({Content.XLS}),
     "parquet": frozenset({Content.PARQUET}),
 }
+# What the content is, in words; whatever is not here is called by its usual name (pdf, png …)
+FOUND = {
+    "zip": "a ZIP archive, as an XLSX or ODS workbook is",
+    "ole": "an old Office file, as an XLS workbook is",
+    "jpeg": "a JPEG picture",
+    "executable": "a program",
+    "markup": "HTML or XML",
+}
+TEXT_FOUND = {
+    Content.CSV: "plain text, as CSV is",
+    Content.JSON: "a JSON array",
+    Content.JSONL: "JSON, an object a line",
+}
 FIELDS = {"file", "project_id", "region", "reporting_year", "mapping", "upstream"}
 MAX_FILENAME = 255
 SNIFFED_BYTES = 64 * 1024
@@ -93,7 +106,7 @@ def clean_filename(given: str) -> str:
 def read_form(form: FormData, max_bytes: int) -> Upload:
     """Check a form. Raises 413, 415 or 422 with every fault."""
     faults = [
-        Fault(f"#/{shown_name(name)}", "extra_forbidden", "is not known here")
+        Fault(f"#/{shown_name(name)}".rstrip("/"), "extra_forbidden", "is not known here")
         for name in form
         if name not in FIELDS
     ]
@@ -139,19 +152,28 @@ def check_content(source: BinaryIO, extension: str) -> None:
     whole = len(head) < SNIFFED_BYTES
     if extension in PACKED:
         if not head.startswith(GZIP_MARK):
-            raise ApiError("content_mismatch")
+            raise mismatch(extension, "is not packed with gzip")
         try:
             head = unpack_head(head, SNIFFED_BYTES)
         except FileRejected:
-            raise ApiError("content_mismatch") from None
+            raise mismatch(extension, "cannot be unpacked") from None
     # a beginning may end within a character, also one that hardly shrank and unpacks to less
     whole = whole and len(head) < SNIFFED_BYTES
-    if content_of(head, whole=whole).isdisjoint(EXTENSIONS[extension.removesuffix(".gz")]):
-        raise ApiError("content_mismatch")
+    found, told = content_of(head, whole=whole)
+    if found.isdisjoint(EXTENSIONS[extension.removesuffix(".gz")]):
+        raise mismatch(extension, f"is {told}")
 
 
-def content_of(head: bytes, *, whole: bool) -> frozenset[Content]:
-    """Return what a file may be that begins like this. Raises ApiError("file_empty")."""
+def mismatch(extension: str, found: str) -> ApiError:
+    """Return the error that names both sides; the extension is one of ours, no text of theirs."""
+    return ApiError("content_mismatch", f"The file is named .{extension}, but its content {found}.")
+
+
+def content_of(head: bytes, *, whole: bool) -> tuple[frozenset[Content], str]:
+    """Return what a file may be that begins like this, also in words for a person.
+
+    Raises ApiError("file_empty").
+    """
     with tempfile.TemporaryDirectory(prefix="tonnage-sniff-") as directory:
         path = Path(directory) / "head"
         path.write_bytes(head)
@@ -159,11 +181,12 @@ def content_of(head: bytes, *, whole: bool) -> frozenset[Content]:
         if found == "empty":
             raise ApiError("file_empty")
         if found != "text":
-            return ARCHIVES.get(found, frozenset())
+            return ARCHIVES.get(found, frozenset()), FOUND.get(found, f"of the type {found}")
         try:
-            return frozenset({detect_json(path, detect_encoding(path, whole=whole)) or Content.CSV})
+            text = detect_json(path, detect_encoding(path, whole=whole)) or Content.CSV
         except (FileRejected, UnicodeDecodeError):
-            return frozenset()
+            return frozenset(), "binary, or text in an unknown encoding"
+        return frozenset({text}), TEXT_FOUND[text]
 
 
 class _Fields:
@@ -228,21 +251,34 @@ class _Fields:
         if not isinstance(mapping, dict) or len(mapping) > MAX_MAPPED_COLUMNS:
             self._fault("mapping", "json_invalid", "must be a JSON object: column → field")
             return None
-        if any(not 0 < len(c) <= MAX_HEADING or _unstorable(c) for c in mapping):
-            self._fault("mapping", "column_invalid", "must name the columns by heading")
-            return None
-        columns = {key: value for key, value in mapping.items() if key not in SETTINGS}
-        fields = [value for value in columns.values() if value != IGNORE]
-        if any(not isinstance(f, str) or f not in set(Field) for f in fields):
-            known = ", ".join((*Field, IGNORE))
-            self._fault("mapping", "field_unknown", f"must map to one of: {known}")
-            return None
-        if len(set(fields)) < len(fields):
-            self._fault("mapping", "field_repeated", "must name each field once")
-            return None
-        if not self._settings_are_known(mapping):
+        if not self._columns_are_known(mapping) or not self._settings_are_known(mapping):
             return None
         return mapping
+
+    def _columns_are_known(self, mapping: dict[str, Any]) -> bool:
+        """Say whether columns are named and mapped to fields, each to its own.
+
+        Entries are counted from 1: their names are the caller's text.
+        """
+        seen: dict[str, int] = {}
+        for number, (column, field) in enumerate(mapping.items(), 1):
+            if not 0 < len(column) <= MAX_HEADING or _unstorable(column):
+                told = f"entry {number} must name the column by its heading"
+                self._fault("mapping", "column_invalid", told)
+                return False
+            if column in SETTINGS or field == IGNORE:
+                continue
+            if not isinstance(field, str) or field not in set(Field):
+                known = ", ".join((*Field, IGNORE))
+                told = f"entry {number} must map to one of: {known}"
+                self._fault("mapping", "field_unknown", told)
+                return False
+            if field in seen:
+                told = f"entries {seen[field]} and {number} name the same field, {field}"
+                self._fault("mapping", "field_repeated", told)
+                return False
+            seen[field] = number
+        return True
 
     def _settings_are_known(self, mapping: dict[str, Any]) -> bool:
         """Say whether the parser will take the settings; what they mean is its business."""

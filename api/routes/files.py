@@ -101,7 +101,9 @@ async def upload_form(
     """Read the form, after the caller was let in: what is large goes to a temporary file."""
     declared = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if declared != "multipart/form-data":
-        raise ApiError("unsupported_media_type")
+        raise ApiError(
+            "unsupported_media_type", "Send the file as a form: Content-Type: multipart/form-data."
+        )
     async with (
         services.uploads.take(who.organization_id),
         request.form(**FORM_LIMITS) as form,

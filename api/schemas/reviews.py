@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from api.schemas.common import Answer, AuditTrail, Body, Pagination, Text
 
@@ -27,18 +27,22 @@ class Resolution(Body):
         description="`accept` the factor in use or, where none is, the first candidate; `choose` "
         "another; `reject`: no factor fits, its rows get no figure"
     )
-    emission_factor_id: UUID | None = Field(default=None, description="The factor to `choose`")
+    emission_factor_id: UUID | None = Field(
+        default=None, validate_default=True, description="The factor to `choose`"
+    )
     reason: Text | None = Field(default=None, description="For whoever reads the audit trail")
     remember: bool = Field(
         default=True, description="Whether later uploads with the same activity follow it"
     )
 
-    @model_validator(mode="after")
-    def choosing_names_a_factor(self) -> Resolution:
-        """Require a factor to choose, and none otherwise."""
-        if (self.action is Action.CHOOSE) != (self.emission_factor_id is not None):
-            raise ValueError("emission_factor_id is needed to choose, and only then")
-        return self
+    @field_validator("emission_factor_id")
+    @classmethod
+    def choosing_names_a_factor(cls, factor_id: UUID | None, info: ValidationInfo) -> UUID | None:
+        """Require a factor to choose, and none otherwise; a wrong action is told by itself."""
+        action = info.data.get("action")
+        if action is not None and (action is Action.CHOOSE) != (factor_id is not None):
+            raise ValueError("is needed to choose, and only then")
+        return factor_id
 
 
 class ReviewItem(Answer):

@@ -9,6 +9,8 @@ from uuid import uuid4
 
 import pytest
 
+from tests.api.conftest import problem
+
 MARK = "zebra-7731"
 DEEP = "[" * 100_000 + "]" * 100_000
 BODIES: dict[str, bytes] = {
@@ -116,7 +118,7 @@ def test_an_unknown_field_is_named_when_its_name_is_a_plain_word(client, alpha) 
 
     assert pointer("nmae") == "#/nmae"
     for hidden in ("a b", "<b>", "x" * 41, "a/b", "a~b", "é", "a\n", "1a", ""):
-        assert pointer(hidden) == "#/"
+        assert pointer(hidden) == "#"
 
 
 @pytest.mark.parametrize(
@@ -219,3 +221,47 @@ def test_what_anybody_may_send_is_small(client) -> None:
     body = {"email": "a@b.example", "password": "x", **{f"a{n}": 1 for n in range(3000)}}
     answer = client.post("/v1/auth/login", json=body)
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+
+def test_json_that_is_none_is_told_with_its_place_and_without_its_text(client, alpha) -> None:
+    answer = client.patch(
+        f"/v1/organizations/{alpha.id}",
+        headers=alpha.headers | {"Content-Type": "application/json"},
+        content=b'{"name": "A",\n "industry" "steel"}',
+    )
+    body = problem(answer, 400, "malformed_request")
+    assert body["detail"] == "The body is not JSON: see line 2, column 13."
+
+
+@pytest.mark.parametrize("sent", [[], "text", 1, None])
+def test_a_body_that_is_no_object_is_told_in_plain_words(client, alpha, sent) -> None:
+    answer = client.post("/v1/emission-factors", headers=alpha.headers, json=sent)
+    (fault,) = problem(answer, 422, "validation_failed")["errors"]
+    assert fault["pointer"] == "#"
+    assert "extract" not in fault["detail"]
+
+
+def test_an_address_that_is_none_is_not_told_as_a_thing_that_is_missing(client, alpha) -> None:
+    body = problem(client.get("/v1/filez", headers=alpha.headers), 404, "not_found")
+    assert body["detail"] == "There is no such address; /docs lists those that there are."
+
+
+def test_an_organization_that_is_unknown_or_anothers_names_the_header(client, alpha, beta) -> None:
+    def told(organization: object) -> dict[str, object]:
+        headers = alpha.headers | {"X-Organization-Id": str(organization)}
+        body = problem(client.get("/v1/files", headers=headers), 404, "not_found")
+        return {name: body[name] for name in body if name != "request_id"}
+
+    assert told("x") == told(uuid4()) == told(beta.id)
+    assert "X-Organization-Id" in str(told("x")["detail"])
+
+
+def test_a_unit_of_a_factor_is_not_told_to_map_columns(client, alpha) -> None:
+    sent = {
+        "name": "Solar", "category": "Electricity", "value_kg_co2e_per_unit": 0.02,
+        "unit": "quux", "data_year": 2025, "source": "certificate",
+    }  # fmt: skip
+    answer = client.post("/v1/emission-factors", headers=alpha.headers, json=sent)
+    (fault,) = problem(answer, 422, "validation_failed")["errors"]
+    assert (fault["pointer"], fault["code"]) == ("#/unit", "unit_unknown")
+    assert "column" not in fault["detail"]

@@ -153,8 +153,8 @@ def test_a_resolution_is_kept_while_temporal_is_away(client, alpha, waiting, pip
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [
-        ({"action": "choose"}, "#/"),
-        ({"action": "accept", "emission_factor_id": str(uuid7())}, "#/"),
+        ({"action": "choose"}, "#/emission_factor_id"),
+        ({"action": "accept", "emission_factor_id": str(uuid7())}, "#/emission_factor_id"),
         ({"action": "delete"}, "#/action"),
         ({"action": "accept", "reason": "\x00"}, "#/reason"),
         ({"action": "accept", "colour": "red"}, "#/colour"),

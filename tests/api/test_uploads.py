@@ -155,7 +155,38 @@ def test_other_types_are_415(client, alpha, name, storage) -> None:
     ],
 )
 def test_content_that_belies_its_name_is_415(client, alpha, name, content) -> None:
-    problem(upload(client, alpha, content, name), 415, "content_mismatch")
+    body = problem(upload(client, alpha, content, name), 415, "content_mismatch")
+    assert body["detail"].startswith(f"The file is named {name[1:]}, but its content ")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.csv", b"\xff\xd8\xff\xe0 a photograph", "is a JPEG picture."),
+        ("a.xls", workbook(), "is a ZIP archive, as an XLSX or ODS workbook is."),
+        ("a.xlsx", CSV, "is plain text, as CSV is."),
+        ("a.csv.gz", CSV, "is not packed with gzip."),
+        ("a.csv", b"%PDF-1.7 something", "is of the type pdf."),
+    ],
+)
+def test_a_mismatch_says_what_was_found(client, alpha, name, content, told) -> None:
+    body = problem(upload(client, alpha, content, name), 415, "content_mismatch")
+    assert body["detail"].endswith(told)
+
+
+@pytest.mark.parametrize(
+    ("mapping", "told"),
+    [
+        ({"Menge": "volume", "Litres": "quantity"}, "entry 2 must map to one of: "),
+        ({"A": "volume", "unit": "kWh", "B": "volume"}, "entries 1 and 3 name the same field"),
+        ({"": "volume"}, "entry 1 must name the column"),
+    ],
+)
+def test_a_wrong_mapping_says_which_entry(client, alpha, mapping, told) -> None:
+    answer = upload(client, alpha, mapping=json.dumps(mapping))
+    (fault,) = problem(answer, 422, "validation_failed")["errors"]
+    assert fault["pointer"] == "#/mapping"
+    assert fault["detail"].startswith(told)
 
 
 @pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf", b" \r\n\r\n"])
