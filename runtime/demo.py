@@ -236,9 +236,9 @@ def show_result(api: Api, detail: Json, console: Console) -> None:
     details = [api.get(f"/v1/emissions/{e['id']}", show=False) for e in largest["results"]]
     console.print(largest_table(details))
     explain(api, file_id, console)
-    reviews = api.get(f"/v1/emissions/reviews?file_id={file_id}")["reviews"]
+    reviews = api.get(f"/v1/emissions/reviews?file_id={file_id}&limit=200")["reviews"]
     if reviews:
-        console.print(review_table(reviews))
+        console.print(review_table(reviews, rows["in_review"]))
     issues = api.get(f"/v1/files/{file_id}/issues?severity=rejected")["issues"]
     if issues:
         console.print(issue_table(issues))
@@ -308,9 +308,11 @@ def explain(api: Api, file_id: str, console: Console) -> None:
     console.print(Panel(Text("\n".join(lines)), title=Text(title), title_align="left"))
 
 
-def review_table(reviews: list[Json]) -> Table:
-    """What waits for a person, and why."""
-    table = Table(title="Waits for your review", title_justify="left")
+def review_table(reviews: list[Json], waiting_rows: int) -> Table:
+    """What waits for a person, and why; some of it has a figure and is only to be checked."""
+    to_check = sum(one["rows"] for one in reviews if one["emission_factor_id"])
+    title = f"For your review: {waiting_rows} rows wait without a figure, {to_check} to check"
+    table = Table(title=title, title_justify="left")
     for heading in ("activity", "why", "rows", "kg CO2e at risk"):
         table.add_column(heading)
     for one in reviews:

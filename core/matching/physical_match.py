@@ -217,7 +217,8 @@ def _nothing(
     if refused_region:
         return held(
             query, REGION_UNAVAILABLE,
-            f"There is no factor for {region}, and another country's is never used for this.",
+            f"There is no factor for {region}, and another country's is never used for this. Add "
+            "your supplier's or grid factor: POST /v1/emission-factors.",
         )  # fmt: skip
     if not index.in_dimension(query.dimension):
         what = query.dimension.value.replace("_", " ")

@@ -211,8 +211,12 @@ class _Planner:
             and column.heading and Field.VOLUME in fields and Field.UNIT not in fields
         ]  # fmt: skip
         if others:
+            one = len(others) == 1
+            carry = f"Column {others[0]} also carries" if one else (
+                f"Columns {', '.join(others)} also carry"
+            )  # fmt: skip
             plan.notes.append(
-                f"{where}Columns {', '.join(others)} also carry a unit and were not read; put "
+                f"{where}{carry} a unit and {'was' if one else 'were'} not read; put "
                 "each quantity on a row of its own, or map the column that counts."
             )
         if isinstance(plan.filler, Wide):

@@ -155,7 +155,7 @@ def test_a_unit_in_the_heading_holds_for_the_column(tmp_path: Path) -> None:
 
 def test_further_columns_with_units_are_pointed_out(tmp_path: Path) -> None:
     found = parse(tmp_path, "Site,Generation (kWh),Residue (m3)\nLondon,12,3\n")
-    assert any("Columns C also carry a unit" in note for note in found.report.notes)
+    assert any("Column C also carries a unit and was not" in note for note in found.report.notes)
 
 
 def test_duplicate_headings_are_pointed_out_and_the_first_is_read(tmp_path: Path) -> None:
