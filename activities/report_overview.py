@@ -12,8 +12,8 @@ from core.permissions import Reach
 from core.reporting import Group, Totals
 from db.engine import TenantSession
 from db.models import Report
+from db.queries import emissions, reports
 from db.queries import report_overview as queries
-from db.queries import reports
 from db.queries.emissions import EmissionFilter
 
 TABLES = (
@@ -33,6 +33,7 @@ def overview_of(
     found = {sums.names: sums for sums in tables}
     frame = frame_of(session, report, asked)
     by_scope = found["scope",].found
+    linked = emissions.summarize(*scope)
     total = NOTHING
     for totals in by_scope.values():
         total = plus(total, totals)
@@ -54,6 +55,8 @@ def overview_of(
         releases=releases(found["release",], queries.release_facts(session)),
         fallbacks=queries.fallbacks(*scope),
         waiting=queries.waiting(*scope),
+        upstream_kg=linked.upstream_kg_co2e,
+        outside_kg=linked.outside_of_scopes_kg_co2,
         base_year=base_year(session, organization_id, reach, wanted, frame.base_year),
     ), ordered(groups)
 

@@ -127,6 +127,8 @@ class Overview:
     releases: Sequence[Release]
     fallbacks: Sequence[Fallback]
     waiting: Waiting
+    upstream_kg: float = 0.0  # linked to the figures, and in no sum of the report
+    outside_kg: float = 0.0  # biogenic CO2 of fuels and grids, likewise
     base_year: Sequence[Line] = ()  # by scope, when the organization has one with figures
 
 

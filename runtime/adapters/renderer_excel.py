@@ -222,6 +222,13 @@ class Writing:
             sheet.write_string(row, 0, label)
             sheet.write_number(row, 1, count, self.whole)
             row += 1
+        for label, kg in (
+            ("kg CO2e beside the figures, from before their use, in no sum", self.view.upstream_kg),
+            ("kg biogenic CO2 beside the figures, in no sum", self.view.outside_kg),
+        ):
+            sheet.write_string(row, 0, label)
+            sheet.write_number(row, 1, kg, self.kg)
+            row += 1
         row += 1
         for note in self.content.notes:
             sheet.write_string(row, 0, note.label)

@@ -276,3 +276,24 @@ def test_a_quantity_is_shown_with_every_digit(
     page = Told(uploader, generate, run, ()).page.decode()
     for shown in ("1,234,567", "41,087.25", "0.1", "0.0000001", "-2,000,000.5"):
         assert f'<td class="n">{shown} litre</td>' in page
+
+
+def test_what_is_linked_to_figures_is_told_beside_them_and_in_no_sum(
+    uploader: Uploader, generate: GenerateReports, run: Any
+) -> None:
+    file = done(uploader)
+    for row, upstream in ((2, 300.5), (3, None)):
+        emission(
+            uploader, file, row, 1000.0, upstream_emission=upstream,
+            outside_of_scopes_emission=4000.25,
+        )  # fmt: skip
+    told = Told(uploader, generate, run, (GroupBy.SCOPE,))
+    page = " ".join(told.page.decode().split())
+    assert "in no sum of this report: 0.300 t CO2e from before their use" in page
+    assert "asked for it; 8.000 t of biogenic CO2, outside of the scopes" in page
+    [total] = told.of("total")
+    assert (total["kg_co2e"], total["biogenic_kg_co2"]) == ("2000", "0")
+    summary = {row[0]: row[1] for row in told.workbook.values["Summary"].iter_rows(
+        values_only=True, max_col=2)}  # fmt: skip
+    assert summary["kg CO2e beside the figures, from before their use, in no sum"] == 300.5
+    assert summary["kg biogenic CO2 beside the figures, in no sum"] == 8000.5
