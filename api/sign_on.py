@@ -16,7 +16,7 @@ import re
 import time
 from dataclasses import asdict, dataclass
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
 import anyio.to_thread
@@ -29,7 +29,7 @@ from api.schemas.auth import Tokens
 from api.schemas.common import storable
 from api.schemas.single_sign_on import SignOnCode
 from api.services import Services
-from api.single_sign_on import client_of, redirect_uri
+from api.single_sign_on import client_of, redirect_uri, sign_on_url
 from core.errors import Misconfigured
 from core.permissions import Role
 from db.engine import TenantSession, tenant_session
@@ -45,7 +45,6 @@ from runtime.vault import Vault
 log = logging.getLogger("tonnage.security")
 
 COOKIE = "tonnage_sign_on"
-COOKIE_PATH = "/v1/auth/sso"
 COOKIE_PURPOSE = "sign-on-cookie"
 LASTS_S = 600
 CODE_LASTS = dt.timedelta(seconds=60)
@@ -60,6 +59,7 @@ class Begun:
     organization_id: str
     connection_id: str
     issuer: str
+    redirect_uri: str
     challenge: str | None
     at: float
     session: dict[str, Any]  # Authlib's: state, nonce and the verifier of PKCE
@@ -80,6 +80,12 @@ class Begun:
         if not 0 <= time.time() - begun.at <= LASTS_S:
             raise ApiError("sso_state_invalid")
         return begun
+
+
+def cookie_of(services: Services, organization_id: UUID) -> tuple[str, str]:
+    """Return name and path of an organization's cookie: it is sent to no other's callback."""
+    base = urlsplit(sign_on_url(services, organization_id))
+    return f"__Secure-{COOKIE}" if base.scheme == "https" else COOKIE, base.path
 
 
 def find_connection(services: Services, organization_id: UUID) -> SsoConnection | None:
@@ -103,17 +109,26 @@ async def begin(
         raise ApiError("not_found")
     request.scope["session"] = {}
     client = client_of(services.vault, found)
-    url = await services.providers.send_there(request, client, redirect_uri(services))
+    return_to = redirect_uri(services, organization_id)
+    url = await services.providers.send_there(request, client, return_to)
     begun = Begun(
-        str(organization_id), str(found.id), found.issuer, challenge, time.time(), request.session
-    )
+        str(organization_id), str(found.id), found.issuer, return_to, challenge, time.time(),
+        request.session,
+    )  # fmt: skip
     return url, begun.seal(services.vault)
 
 
-async def finish(services: Services, request: Request) -> Tokens | str:
-    """End a sign-on: return tokens, or the address of the page that exchanges a code for them."""
-    begun = Begun.open(services.vault, request.cookies.get(COOKIE, ""))
-    organization_id = UUID(begun.organization_id)
+async def finish(services: Services, request: Request, organization_id: UUID) -> Tokens | str:
+    """End a sign-on: return tokens, or the address of the page that exchanges a code for them.
+
+    Address, cookie and what the provider was told must name the same organization. Else a provider
+    that sends browsers on to another organization's would be brought that one's codes.
+    """
+    name, _ = cookie_of(services, organization_id)
+    begun = Begun.open(services.vault, request.cookies.get(name, ""))
+    here = (str(organization_id), redirect_uri(services, organization_id))
+    if (begun.organization_id, begun.redirect_uri) != here:
+        raise ApiError("sso_state_invalid")
     found = await anyio.to_thread.run_sync(find_connection, services, organization_id)
     if found is None or (str(found.id), found.issuer) != (begun.connection_id, begun.issuer):
         raise ApiError("sso_state_invalid")

@@ -47,14 +47,22 @@ def client_of(vault: Vault, connection: SsoConnection) -> Client:
     return Client(str(connection.id), connection.issuer, connection.client_id, secret)
 
 
-def redirect_uri(services: Services) -> str:
-    """Return where providers send browsers back to."""
-    return f"{services.settings.public_url.rstrip('/')}/v1/auth/sso/callback"
+def sign_on_url(services: Services, organization_id: UUID) -> str:
+    """Return the address below which an organization's people sign on."""
+    return f"{services.settings.public_url.rstrip('/')}/v1/auth/sso/{organization_id}"
+
+
+def redirect_uri(services: Services, organization_id: UUID) -> str:
+    """Return where an organization's provider sends browsers back to.
+
+    No two organizations share one: a code of one's provider must never come in another's name
+    (RFC 9700 §4.4).
+    """
+    return f"{sign_on_url(services, organization_id)}/callback"
 
 
 def answer_of(services: Services, found: SsoConnection) -> SingleSignOn:
     """Return a connection as it is shown: without its secret."""
-    base = services.settings.public_url.rstrip("/")
     assert found.created_at is not None
     assert found.updated_at is not None
     return SingleSignOn(
@@ -63,8 +71,8 @@ def answer_of(services: Services, found: SsoConnection) -> SingleSignOn:
         allowed_domains=found.allowed_domains,
         default_role=Role(found.default_role),
         enabled=found.enabled,
-        login_url=f"{base}/v1/auth/sso/{found.organization_id}/login",
-        redirect_uri=redirect_uri(services),
+        login_url=f"{sign_on_url(services, found.organization_id)}/login",
+        redirect_uri=redirect_uri(services, found.organization_id),
         created_at=found.created_at,
         updated_at=found.updated_at,
     )

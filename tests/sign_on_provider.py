@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 
@@ -34,6 +35,10 @@ class Provider:
     def behave(self, **behaviour: Any) -> None:
         """Say who signs on next and what is wrong; everything else is as it should be."""
         httpx.post(f"{self.issuer}/behave", json=behaviour).raise_for_status()
+
+    def register(self, redirect_uri: str) -> None:
+        """Send browsers back to this address, too."""
+        httpx.post(f"{self.issuer}/register", json=redirect_uri).raise_for_status()
 
     def authorize(self, url: str) -> str:
         """Visit the provider as a browser whose person agrees; return where it is sent back to."""
@@ -76,6 +81,7 @@ def running_provider() -> Iterator[Provider]:
 def make_app(issuer: str) -> Any:
     """Build the provider."""
     from authlib.integrations.flask_oauth2 import AuthorizationServer
+    from authlib.oauth2 import OAuth2Error
     from authlib.oauth2.rfc6749 import ClientMixin, grants
     from authlib.oauth2.rfc7636 import CodeChallenge
     from authlib.oidc.core import AuthorizationCodeMixin, UserInfo
@@ -89,6 +95,7 @@ def make_app(issuer: str) -> Any:
     other = RSAKey.generate_key(2048, {"kid": "one", "use": "sig", "alg": "RS256"})
     codes: dict[str, Any] = {}
     seen: list[str] = []
+    registered: set[str] = set()
     behaviour: dict[str, Any] = {}
 
     class Client(ClientMixin):  # type: ignore[misc]
@@ -104,7 +111,7 @@ def make_app(issuer: str) -> Any:
             return scope
 
         def check_redirect_uri(self, redirect_uri: str) -> bool:
-            return redirect_uri == "http://testserver/v1/auth/sso/callback"
+            return redirect_uri in registered
 
         def check_client_secret(self, client_secret: str) -> bool:
             return client_secret == CLIENT_SECRET
@@ -182,7 +189,7 @@ def make_app(issuer: str) -> Any:
 
     @app.before_request
     def note() -> Any:
-        if request.path not in ("/behave", "/seen"):
+        if request.path not in ("/behave", "/register", "/seen"):
             seen.append(request.path)
             time.sleep(behaviour.get("slow_s", {}).get(request.path, 0))
             if request.path in behaviour.get("redirects", []):
@@ -217,7 +224,13 @@ def make_app(issuer: str) -> Any:
 
     @app.get("/authorize")
     def authorize() -> Any:
-        grant = server.get_consent_grant(end_user={"sub": "x"})
+        if "sends_on" in behaviour:  # to another's provider, in the name of another sign-on
+            query = {"state": request.args["state"]} | behaviour["query"]
+            return redirect(f"{behaviour['sends_on']}?{urlencode(query)}")
+        try:
+            grant = server.get_consent_grant(end_user={"sub": "x"})
+        except OAuth2Error as error:  # nothing to be sent back for: the address may be anybody's
+            return jsonify({"error": error.error}), 400
         return server.create_authorization_response(grant_user={"sub": "x"}, grant=grant)
 
     @app.post("/token")
@@ -256,6 +269,11 @@ def make_app(issuer: str) -> Any:
         behaviour.clear()
         behaviour.update(request.get_json())
         seen.clear()
+        return "", 204
+
+    @app.post("/register")
+    def register() -> Any:
+        registered.add(request.get_json())
         return "", 204
 
     @app.get("/seen")

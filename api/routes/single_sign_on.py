@@ -72,7 +72,7 @@ async def begin_sign_on(
     """Send a browser to the organization's provider (authorization code, PKCE)."""
     url, cookie = await sign_on.begin(services, request, organization_id, challenge)
     answer = RedirectResponse(url, 302, QUIET)
-    set_cookie(services, answer, cookie)
+    set_cookie(services, organization_id, answer, cookie)
     return answer
 
 
@@ -98,17 +98,19 @@ _callback["openapi_extra"] = {
 }
 
 
-@browser.get("/callback", response_model=Tokens, **_callback)
-async def finish_sign_on(request: Request, response: Response, services: ServicesDep) -> Any:
-    """Take a browser back from the provider: answer tokens as a login does, or, where the
-    deployment names a page (`TONNAGE_SSO_RETURN_TO`), send it there with a code (303).
+@browser.get("/{organization_id}/callback", response_model=Tokens, **_callback)
+async def finish_sign_on(
+    organization_id: UUID, request: Request, response: Response, services: ServicesDep
+) -> Any:
+    """Take a browser back from the organization's provider: answer tokens as a login does.
 
+    Where the deployment names a page (`TONNAGE_SSO_RETURN_TO`) it is sent there with a code (303).
     The session counts in this organization alone.
     """
-    set_cookie(services, response, None)
+    set_cookie(services, organization_id, response, None)
     spent = response.headers["set-cookie"]
     try:
-        found = await sign_on.finish(services, request)
+        found = await sign_on.finish(services, request, organization_id)
     except ApiError as error:
         error.headers = {**(error.headers or {}), **QUIET, "Set-Cookie": spent}
         raise
@@ -124,13 +126,16 @@ def exchange_sign_on_code(body: SignOnCode, services: ServicesDep) -> Tokens:
     return sign_on.exchange(services, body)
 
 
-def set_cookie(services: Services, answer: Response, value: str | None) -> None:
+def set_cookie(
+    services: Services, organization_id: UUID, answer: Response, value: str | None
+) -> None:
     """Set the cookie of a sign-on on its way; None takes it away."""
+    name, path = sign_on.cookie_of(services, organization_id)
     answer.set_cookie(
-        sign_on.COOKIE,
+        name,
         value or "",
         max_age=sign_on.LASTS_S if value else 0,
-        path=sign_on.COOKIE_PATH,
+        path=path,
         secure=services.settings.public_url.startswith("https://"),
         httponly=True,
         samesite="lax",

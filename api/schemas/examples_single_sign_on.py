@@ -14,7 +14,7 @@ BY_SCHEMA: dict[str, dict[str, Any]] = {
         "default_role": "user",
         "enabled": True,
         "login_url": f"https://tonnage.example/v1/auth/sso/{ORGANIZATION}/login",
-        "redirect_uri": "https://tonnage.example/v1/auth/sso/callback",
+        "redirect_uri": f"https://tonnage.example/v1/auth/sso/{ORGANIZATION}/callback",
         "created_at": "2026-11-25T10:05:00Z",
         "updated_at": "2026-11-25T10:05:00Z",
     }

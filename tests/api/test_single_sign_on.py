@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
@@ -76,6 +77,7 @@ def connect(client: TestClient, tenant: Tenant, provider: Provider, **changed: A
         url_of(tenant.id), headers=tenant.headers, json=connection(provider, **changed)
     )
     assert answer.status_code == 200, answer.text
+    provider.register(answer.json()["redirect_uri"])
     return answer
 
 
@@ -113,7 +115,7 @@ def test_a_connection_is_shown_without_its_secret_which_is_stored_sealed(
     assert shown.json() == made.json()
     assert shown.json()["allowed_domains"] == ["alpha.example"]
     assert shown.json()["login_url"] == f"http://testserver/v1/auth/sso/{alpha.id}/login"
-    assert shown.json()["redirect_uri"] == "http://testserver/v1/auth/sso/callback"
+    assert shown.json()["redirect_uri"] == f"http://testserver/v1/auth/sso/{alpha.id}/callback"
     assert CLIENT_SECRET not in made.text + shown.text
     with admin_engine.connect() as reading:
         everything = reading.execute(
@@ -276,7 +278,7 @@ def test_the_cookie_is_for_this_way_only_and_goes_when_it_ends(client, alpha, pr
     connect(client, alpha, provider)
     sent = begin(client, alpha.id)
     cookie = sent.headers["set-cookie"].lower()
-    for part in ("httponly", "samesite=lax", "path=/v1/auth/sso", "max-age=600"):
+    for part in ("httponly", "samesite=lax", f"path=/v1/auth/sso/{alpha.id};", "max-age=600"):
         assert part in cookie
     assert "secure" not in cookie  # this deployment is plain HTTP
     ended = back(client, provider.authorize(sent.headers["location"]))
@@ -290,7 +292,9 @@ def test_over_https_the_cookie_is_secure(
     settings = api_settings.model_copy(update={"public_url": "https://testserver"})
     connect(world.client, alpha, provider)
     with TestClient(create_app(settings, storage=storage, pipeline=pipeline)) as secure:
-        assert "secure" in begin(secure, alpha.id).headers["set-cookie"].lower()
+        cookie = begin(secure, alpha.id).headers["set-cookie"]
+    assert cookie.startswith(f"__Secure-{sign_on.COOKIE}=")
+    assert "; Secure" in cookie
 
 
 # -- what is refused -----------------------------------------------------------------------------
@@ -304,7 +308,7 @@ def test_another_state_and_another_browser_are_refused(client, alpha, provider) 
     problem(back(client, url.replace(state, "x" * len(state))), 400, "sso_state_invalid")
     client.cookies.clear()
     problem(back(client, url), 400, "sso_state_invalid")
-    client.cookies.set(sign_on.COOKIE, "AAAA", path=sign_on.COOKIE_PATH)
+    client.cookies.set(sign_on.COOKIE, "AAAA", path=f"/v1/auth/sso/{alpha.id}")
     problem(back(client, url), 400, "sso_state_invalid")
     assert "/token" not in provider.seen()
 
@@ -322,7 +326,7 @@ def test_a_replayed_code_is_refused_here_and_by_the_provider(client, alpha, prov
     cookie = client.cookies[sign_on.COOKIE]
     assert back(client, url).status_code == 200
     problem(back(client, url), 400, "sso_state_invalid")
-    client.cookies.set(sign_on.COOKIE, cookie, path=sign_on.COOKIE_PATH)
+    client.cookies.set(sign_on.COOKIE, cookie, path=f"/v1/auth/sso/{alpha.id}")
     problem(back(client, url), 401, "sso_token_invalid")
 
 
@@ -421,7 +425,9 @@ def test_a_mail_address_of_another_domain_is_refused(
 def test_a_provider_that_says_no_is_reported_without_its_words(client, alpha, provider) -> None:
     connect(client, alpha, provider)
     begin(client, alpha.id)
-    answer = back(client, "/v1/auth/sso/callback?error=<script>&error_description=words&state=x")
+    answer = back(
+        client, f"/v1/auth/sso/{alpha.id}/callback?error=<script>&error_description=words"
+    )
     problem(answer, 403, "sso_denied")
     assert "script" not in answer.text
     assert "words" not in answer.text
@@ -531,9 +537,74 @@ def test_a_cookie_of_one_organization_does_not_end_anothers_sign_on(
 ) -> None:
     connect(client, alpha, provider)
     connect(client, beta, provider, allowed_domains=["beta.example"])
+    url = provider.authorize(begin(client, beta.id).headers["location"])
+    cookie = client.cookies[sign_on.COOKIE]
+    provider.behave(claims=ADA)
+    for path in (f"/v1/auth/sso/{alpha.id}", "/"):  # as no browser would: sent to Alpha's callback
+        client.cookies.clear()
+        client.cookies.set(sign_on.COOKIE, cookie, path=path)
+        answer = back(client, url.replace(str(beta.id), str(alpha.id)))
+        problem(answer, 400, "sso_state_invalid")
+    assert "/token" not in provider.seen()
+
+
+def test_a_browser_may_be_on_its_way_to_two_organizations(client, alpha, beta, provider) -> None:
+    connect(client, alpha, provider)
+    connect(client, beta, provider, allowed_domains=["beta.example"])
     alphas = provider.authorize(begin(client, alpha.id).headers["location"])
-    begin(client, beta.id)  # the same browser goes another way meanwhile
-    problem(back(client, alphas), 400, "sso_state_invalid")
+    begin(client, beta.id)
+    assert back(client, alphas).json()["user"]["email"] == alpha.email
+
+
+@pytest.fixture
+def hostile() -> Iterator[Provider]:
+    """The provider of another organization's admin, who wrote its program as well."""
+    with running_provider() as provider:
+        yield provider
+
+
+def mix_up(provider: Provider, hostile: Provider, asked: str, **changed: str) -> None:
+    """Make the hostile provider send browsers to the honest one, as if `asked` had been there."""
+    query = {name: values[0] for name, values in parse_qs(urlsplit(asked).query).items()}
+    del query["state"]  # of the victim's own sign-on: the hostile provider adds it
+    hostile.behave(sends_on=f"{provider.issuer}/authorize", query=query | changed)
+
+
+def test_no_provider_gets_the_code_of_anothers_people_by_sending_them_there(
+    client, alpha, beta, provider, hostile, api_settings, storage, pipeline
+) -> None:
+    connect(client, alpha, provider)
+    connect(client, beta, hostile, allowed_domains=["beta.example"])
+    # 1. the attacker begins at Alpha and learns nonce and challenge that fit their own cookie
+    attackers = begin(client, alpha.id).headers["location"]
+    state = parse_qs(urlsplit(attackers).query)["state"][0]
+    mix_up(provider, hostile, attackers)
+    with TestClient(create_app(api_settings, storage=storage, pipeline=pipeline)) as victims:
+        # 2. a browser that is signed on at Alpha's provider follows Beta's login_url
+        sent = begin(victims, beta.id).headers["location"]
+        came = provider.authorize(hostile.authorize(sent))
+        assert urlsplit(came).path == f"/v1/auth/sso/{alpha.id}/callback"
+        # 3. Alpha's provider knows Alpha's callback alone, and there nothing of Beta's counts
+        problem(back(victims, came), 400, "sso_state_invalid")
+    assert "/token" not in hostile.seen()  # or the attacker would know the code
+    # 4. what the attacker can bring instead opens nothing
+    stolen = f"/v1/auth/sso/{alpha.id}/callback?code=guessed&state={state}"
+    problem(back(client, stolen), 401, "sso_token_invalid")
+
+
+def test_a_provider_answers_to_no_other_organizations_callback(
+    client, alpha, beta, hostile
+) -> None:
+    with running_provider() as honest:  # where Alpha's callback alone is registered
+        honest.behave(claims=ADA)
+        connect(client, alpha, honest)
+        betas = connect(client, beta, hostile, allowed_domains=["beta.example"]).json()
+        attackers = begin(client, alpha.id).headers["location"]
+        mix_up(honest, hostile, attackers, redirect_uri=betas["redirect_uri"])
+        sent = begin(client, beta.id).headers["location"]
+        refused = httpx.get(hostile.authorize(sent))
+        assert refused.status_code == 400
+        assert "location" not in refused.headers
 
 
 def test_another_subject_with_a_members_address_is_refused(client, alpha, provider) -> None:
