@@ -6,15 +6,18 @@ thousand at a time, each batch in a short transaction: a slow reader holds no co
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from io import BytesIO
 from itertools import chain, groupby
 from typing import Any
 from uuid import UUID
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import Request
 from fastapi.responses import StreamingResponse
+from starlette.types import Message, Send
 
 from api.errors import ApiError, Fault
 from api.routes.downloads import saved_as
@@ -46,6 +49,8 @@ JSON, CSV = "application/json", "text/csv"
 XLSX = MEDIA_TYPES[ReportFormat.EXCEL]
 OFFERED = (JSON, CSV, XLSX)
 BATCH_ROWS = 5_000
+PIECE_LASTS_S = 60  # of some 128 kB
+DOWNLOAD_LASTS_S = 1800
 RESPONSE: dict[str, Any] = {
     "description": "The list, or as `text/csv` or XLSX the upload with the outcome of every row",
     "content": {
@@ -73,10 +78,33 @@ def download(services: Services, file: File, media: str) -> StreamingResponse:
     make, ending = (csv_chunks, "csv") if media == CSV else (sheet_chunks, "xlsx")
     chunks = make(rows.report, rows.records())
     # The first piece is made now: a store that is away is then a 503, not half a file.
-    body = chain([next(chunks)], chunks)
+    body = pieces(chain([next(chunks)], chunks), services.download_threads)
     stem = re.sub(rf"\.{re.escape(extension_of(file.filename))}$", "", file.filename, flags=re.I)
     headers = saved_as(f"{stem[:150]} (annotated).{ending}") | {"Vary": "Accept"}
-    return StreamingResponse(body, media_type=media, headers=headers)
+    return SentInTime(body, media_type=media, headers=headers)
+
+
+async def pieces(chunks: Iterator[bytes], threads: CapacityLimiter) -> AsyncIterator[bytes]:
+    """Make one piece after the other in a thread of `threads`, and none before it is asked for."""
+    while (piece := await to_thread.run_sync(next, chunks, None, limiter=threads)) is not None:
+        yield piece
+
+
+class SentInTime(StreamingResponse):
+    """Gives up on a reader who takes a piece in longer than a minute, or all in half an hour.
+
+    The transfer then ends without its end, which every client tells from a whole file.
+    """
+
+    async def stream_response(self, send: Send) -> None:
+        """Send everything, each piece within its time."""
+
+        async def timely(message: Message) -> None:
+            async with asyncio.timeout(PIECE_LASTS_S):
+                await send(message)
+
+        async with asyncio.timeout(DOWNLOAD_LASTS_S):
+            await super().stream_response(timely)
 
 
 def refuse_filters(request: Request) -> None:

@@ -57,10 +57,15 @@ class Services:
     hashing: CapacityLimiter  # a burst of logins may not take all memory, nor all threads
     streams: CapacityLimiter  # open event streams of this process
     limiter: Limiter
+    download_threads: CapacityLimiter  # make the pieces of downloads; not those of the routes
     lists: Turns  # lists and searches of one organization that run at once
     streams_of_person: Shares = field(default_factory=lambda: Shares(MAX_STREAMS_OF_PERSON))
     streams_of_organization: Shares = field(
         default_factory=lambda: Shares(MAX_STREAMS_OF_ORGANIZATION)
+    )
+    # annotated uploads that one organization is being sent: each reads the database now and then
+    downloads: Turns = field(
+        default_factory=lambda: Turns(DOWNLOADS_OF_ORGANIZATION, DOWNLOAD_WAITS_S)
     )
     # of one organization that are received at once: each may fill a temporary file
     uploads: Turns = field(default_factory=lambda: Turns(UPLOADS_OF_ORGANIZATION, UPLOAD_WAITS_S))
@@ -74,6 +79,8 @@ MAX_STREAMS = 200
 MAX_STREAMS_OF_ORGANIZATION = 60
 MAX_STREAMS_OF_PERSON = 20
 UPLOADS_OF_ORGANIZATION = 8
+DOWNLOADS_OF_ORGANIZATION = 3
+DOWNLOAD_WAITS_S = 30.0
 UPLOAD_WAITS_S = 60.0
 
 
@@ -96,6 +103,7 @@ def build(settings: Settings, storage: Storage, pipeline: Pipeline | None) -> Se
         hashing=CapacityLimiter(settings.argon2_concurrency),
         streams=CapacityLimiter(MAX_STREAMS),
         limiter=Limiter(app_engine, quotas_of(settings)),
+        download_threads=CapacityLimiter(max(1, settings.database_pool_size // 2)),
         # less than the pool holds, so that there is a connection for everybody else
         lists=Turns(max(1, settings.database_pool_size // 2), settings.database_pool_timeout_s),
     )

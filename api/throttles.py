@@ -85,10 +85,11 @@ def admit(services: Services, attempt: Attempt) -> Admission:
     """
     now = dt.datetime.now(dt.UTC)
     with Session(services.auth_engine) as session:
-        place = queries.count_attempt(session, attempt.place_subject, FREE_FAILURES_PLACE, now)
         address = queries.count_attempt(
             session, attempt.address_subject, FREE_FAILURES_ADDRESS, now
         )
+        at_place = queries.count_attempt if address.wait_s is None else queries.count_known_place
+        place = at_place(session, attempt.place_subject, FREE_FAILURES_PLACE, now)
         waits = [place.wait_s] if place.known else [place.wait_s, address.wait_s]
         bucket = None
         if not any(waits):  # what is refused anyhow takes nothing from the others' share

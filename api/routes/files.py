@@ -285,6 +285,17 @@ def issue_media(
     return media
 
 
+async def issue_place(
+    who: ReaderDep, services: ServicesDep, media: Annotated[str, Depends(issue_media)]
+) -> AsyncIterator[str]:
+    """Hold one of the organization's places for downloads until the last piece is sent."""
+    if media == annotated.JSON:
+        yield media
+        return
+    async with services.downloads.take(who.organization_id):
+        yield media
+
+
 _issues = documented(
     "cursor_invalid", "not_acceptable", "file_not_ended", "file_not_read", operation=READ
 )
@@ -293,14 +304,15 @@ _issues["responses"][200] = annotated.RESPONSE
 
 @router.get("/{file_id}/issues", response_model=RowIssueList, **_issues)
 def list_file_issues(
+    # in this order: whoever waits for a place or a turn holds no connection meanwhile
+    media: Annotated[str, Depends(issue_place)],
+    paging: PagingDep,
     file: FileDep,
     services: ServicesDep,
     session: TenantDep,
     wanted: Annotated[queries.IssueFilter, Depends(issue_filter)],
-    paging: PagingDep,
     request: Request,
     response: Response,
-    media: Annotated[str, Depends(issue_media)],
 ) -> RowIssueList | Response:
     """List what is wrong with the rows, in their order; or download the upload, annotated.
 

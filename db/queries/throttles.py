@@ -33,6 +33,20 @@ ON CONFLICT (subject) DO UPDATE SET
 WHERE t.blocked_until IS NULL OR t.blocked_until <= :now
 RETURNING proved_at
 """)
+# The same for a place that is known; nothing is made of one that is not.
+COUNT_KNOWN = text("""
+UPDATE login_throttles SET
+    failures = CASE WHEN last_failed_at < :now - :forget THEN 1 ELSE failures + 1 END,
+    last_failed_at = :now,
+    blocked_until = CASE
+        WHEN last_failed_at < :now - :forget OR failures + 1 < :free THEN NULL
+        ELSE :now + least(interval '15 minutes',
+                          interval '1 second' * power(2, least(failures + 1 - :free, 12)))
+    END
+WHERE subject = :subject AND proved_at > :now - :lasts
+    AND (blocked_until IS NULL OR blocked_until <= :now)
+RETURNING proved_at
+""")
 DRAW_ATTEMPT = text("""
 INSERT INTO login_throttles AS t (subject, failures, last_failed_at, full_at)
 VALUES (:subject, 1, :now, :now + :each)
@@ -70,6 +84,27 @@ def count_attempt(session: Session, subject: str, free: int, now: dt.datetime) -
     ).one()
     wait_s = 1.0 if row.blocked_until is None else (row.blocked_until - now).total_seconds()
     return Count(max(wait_s, 1.0), _is_known(row.proved_at, now))
+
+
+def count_known_place(session: Session, subject: str, free: int, now: dt.datetime) -> Count:
+    """Count an attempt at a place if the place is known; else leave no trace of it.
+
+    For attempts that are refused anyhow: guessing on must not fill the table, nor make the owner
+    wait at a place that is new to them.
+    """
+    values = {
+        "subject": subject, "now": now, "forget": FORGET_FAILURES_AFTER, "free": free,
+        "lasts": PLACE_KNOWN_FOR,
+    }  # fmt: skip
+    if session.execute(COUNT_KNOWN, values).one_or_none() is not None:
+        return Count(None, known=True)
+    row = session.execute(
+        select(THROTTLE.blocked_until, THROTTLE.proved_at).where(THROTTLE.subject == subject)
+    ).one_or_none()
+    if row is None or not _is_known(row.proved_at, now):
+        return Count(None)
+    wait_s = 1.0 if row.blocked_until is None else (row.blocked_until - now).total_seconds()
+    return Count(max(wait_s, 1.0), known=True)
 
 
 def _is_known(proved_at: dt.datetime | None, now: dt.datetime) -> bool:

@@ -6,6 +6,8 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from activities.objects import read_table
 from activities.parse import ParseFile
 from activities.validate import ValidatePart
 from api import annotated
+from api.shares import Turns
 from core.annotated import COLUMNS
 from core.contracts import FileRef, PartRef
 from core.keys import raw_part_key, typed_part_key, upload_key
@@ -285,6 +288,23 @@ def test_issues_of_other_sheets_are_not_mixed_up(client, world, alpha, read_file
     assert [row[3] for row in found["B"].iter_rows(values_only=True)] == [
         "outcome", "skipped", "rejected",
     ]  # fmt: skip
+
+
+def test_an_organization_is_sent_a_few_at_a_time(client, alpha, beta, fuels, read_file) -> None:
+    services = client.app.state.services
+    turns = Turns(1, patience_s=0.01)
+    client.app.state.services = replace(services, downloads=turns)
+    theirs = read_file(beta, TEXT.encode(), "fuels.csv", status="failed")
+    held = AsyncExitStack()
+    client.portal.call(held.enter_async_context, turns.take(alpha.id))
+    for accept in ("text/csv", XLSX):
+        problem(get(client, alpha, fuels, accept), 503, "busy")
+        assert get(client, beta, theirs, accept).status_code == 200
+    assert get(client, alpha, fuels, "application/json").status_code == 200
+    client.portal.call(held.aclose)
+    for accept in ("text/csv", XLSX):
+        assert get(client, alpha, fuels, accept).status_code == 200
+    assert not turns.queues
 
 
 def test_the_document_names_both_media_types(client) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
+from itertools import takewhile
 from typing import Any
 
 import pytest
+from anyio import CapacityLimiter
+from fastapi.dependencies.utils import get_dependant
 
+from api import annotated, deps
 from api.errors import ApiError
 from api.shares import Shares, Turns
 from tests.api.conftest import problem
@@ -104,3 +109,47 @@ def test_uploads_of_one_organization_are_received_a_few_at_a_time(client, alpha,
     assert send(beta).status_code == 202
     client.portal.call(stack.aclose)
     assert send(alpha).status_code == 202
+
+
+def test_a_list_that_waits_for_its_turn_holds_no_connection(client) -> None:
+    """An open session takes its connection with the first query: what queries comes after."""
+    listed = 0
+    for route in routes_of(client.app):
+        needs = get_dependant(path=route.path, call=route.endpoint).dependencies
+        before = list(takewhile(lambda one: deps.turn not in below(one), needs))
+        if len(before) < len(needs):
+            listed += 1
+            assert not any(deps.tenant in below(one) for one in before), route.path
+    assert listed > 10
+
+
+def routes_of(router: Any) -> Iterator[Any]:
+    """Yield the routes of a router and of those within it."""
+    for one in router.routes:
+        if hasattr(one, "original_router"):
+            yield from routes_of(one.original_router)
+        elif hasattr(one, "endpoint"):
+            yield one
+
+
+def below(dependant: Any) -> set[Any]:
+    """Return what a dependency depends on."""
+    return {call for one in dependant.dependencies for call in (one.call, *below(one))}
+
+
+@pytest.mark.anyio
+async def test_a_reader_who_takes_nothing_is_given_up(monkeypatch) -> None:
+    monkeypatch.setattr(annotated, "PIECE_LASTS_S", 0.05)
+    taken: list[Any] = []
+
+    async def send(message: Any) -> None:
+        taken.append(message)
+        if message.get("body") == b"second":
+            await asyncio.Event().wait()
+
+    threads = CapacityLimiter(1)
+    body = annotated.pieces(iter([b"first", b"second", b"third"]), threads)
+    with pytest.raises(TimeoutError):
+        await annotated.SentInTime(body).stream_response(send)
+    assert [message.get("body") for message in taken[1:]] == [b"first", b"second"]
+    assert threads.borrowed_tokens == 0

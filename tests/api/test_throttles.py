@@ -198,3 +198,30 @@ def test_a_burst_at_an_account_is_counted_one_by_one(client, alpha) -> None:
 
     # 40 places with five each would be 160; the account has a hundred
     assert sum(asyncio.run(burst())) == ACCOUNT_GUESSES
+
+
+def test_an_address_that_waits_leaves_no_trace_of_further_accounts(
+    from_, alpha, admin_engine
+) -> None:
+    def rows() -> int:
+        with admin_engine.connect() as connection:
+            return connection.scalar(text("SELECT count(*) FROM login_throttles")) or 0
+
+    for number in range(21):
+        guess(from_(STRANGER), f"nobody{number}@alpha.example", 1)
+    problem(log_in(from_(STRANGER), "more@alpha.example"), 429, "too_many_attempts")
+    before = rows()
+    for number in range(30):
+        guess(from_(STRANGER), f"another{number}@alpha.example", 1)
+        guess(from_(STRANGER), alpha.email, 1)
+    assert rows() == before
+    # what was refused there does not make the owner wait, wherever that is
+    assert log_in(from_(HOME), alpha.email).status_code == 200
+
+
+def test_a_known_place_counts_its_guesses_while_its_address_waits(from_, alpha) -> None:
+    assert log_in(from_(HOME), alpha.email).status_code == 200
+    for number in range(22):
+        guess(from_(HOME), f"nobody{number}@alpha.example", 1)
+    guess(from_(HOME), alpha.email, 6)
+    problem(log_in(from_(HOME), alpha.email), 429, "too_many_attempts")
