@@ -97,6 +97,14 @@ def title_above(above: Sequence[Row], sheet: str) -> str:
     return next((t[:_TITLE_CHARACTERS] for t in titles if names_supply(t)), "")
 
 
+def line_above(above: Sequence[Row]) -> str:
+    """Return the last line above a table where it is one text, or a key and its value."""
+    for row in reversed(above):
+        if texts := texts_of(row):
+            return " ".join(texts)[:_TITLE_CHARACTERS] if len(texts) <= 2 else ""
+    return ""
+
+
 def _is_key(text: str) -> bool:
     named = fields_of(read_heading(text))
     return named.get(Field.ACTIVITY_NAME, 0) >= 0.7 or named.get(Field.ACTIVITY_TYPE, 0) >= 0.9

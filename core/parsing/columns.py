@@ -10,107 +10,23 @@ make every line an activity of its own. A narrative that is mostly reference num
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
-from core.activity_key import fold
-from core.dates import ActivityDate, month_of, read_date
-from core.money import ISO_4217, parse_currency
-from core.numbers import NumberProblem, read_number, split_quantity
 from core.parsing.headings import Heading, fields_of, fold_heading, is_comment, read_heading
+from core.parsing.profiles import Profile, profiles_of
 from core.parsing.report import IGNORE, ColumnReport
 from core.parsing.rows import letter_of
 from core.records import Field
-from core.regions import parse_region
-from core.short_cache import short_cache
-from core.units import Unit, parse_unit
 
 _TEXT_FIELDS = (Field.ACTIVITY_NAME, Field.ACTIVITY_TYPE, Field.ACTIVITY_DESCRIPTION)
-_FEW_CELLS = 8
 _FEWEST = 0.3  # below this a guess is not used
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """What a sample of one column looks like; shares are of the filled cells."""
-
-    filled: float  # of all cells
-    distinct: int
-    count: int
-    number: float
-    unit: float
-    currency: float
-    date: float
-    year: float
-    region: float
-    reference: float  # mostly digits: document numbers, codes
-    accounting: bool  # only says revenue or capital
-    words: float  # mean number of words
-
-
-@short_cache(65_536)
-def is_number(text: str) -> bool:
-    """Tell whether a text is a number, if only after choosing the decimal sign."""
-    found = read_number(text)
-    if not isinstance(found, NumberProblem) or found.code == "number_ambiguous":
-        return True
-    parts = split_quantity(text)
-    if parts is None or isinstance(read_number(parts[0]), NumberProblem):
-        return False
-    return isinstance(parse_unit(parts[1], region="US"), Unit)
-
-
-def _is_unit(text: str) -> bool:
-    found = parse_unit(text)
-    return isinstance(found, Unit) or found.code == "unit_ambiguous"
-
-
-def _is_currency(text: str) -> bool:
-    return isinstance(parse_currency(text, region="US"), str) or text in ISO_4217
-
-
-def _is_date(text: str) -> bool:
-    found = read_date(text)
-    if isinstance(found, ActivityDate) or found.code == "date_ambiguous":
-        return True
-    return month_of(text) is not None
-
-
-_REFERENCE = re.compile(r"\d{4,}|^[\d\s./\\-]*\d[\d\s./\\-]*$")
-_YEAR = re.compile(r"(?:FY\s*)?(?:19|20)\d\d(?:\s*[-/]\s*(?:20)?\d\d)?(?:\.0)?", re.IGNORECASE)
-_ACCOUNTING_LIST = "revenue capital r c rev cap debit credit d k s h soll haben"
-_ACCOUNTING = frozenset(_ACCOUNTING_LIST.split())
-
-
-def profile(filled: Sequence[str], rows: int) -> Profile:
-    """Describe a sample of one column: its filled cells, without outer blanks, of so many rows."""
-    if not filled:
-        return Profile(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, False, 0)
-    distinct = set(filled)
-
-    def share(test: Callable[[str], object]) -> float:
-        passed = {value for value in distinct if test(value)}
-        return sum(value in passed for value in filled) / len(filled)
-
-    return Profile(
-        filled=len(filled) / rows,
-        distinct=len({fold(value) for value in distinct}),
-        count=len(filled),
-        number=share(is_number),
-        unit=share(_is_unit),
-        currency=share(_is_currency),
-        date=share(_is_date),
-        year=share(_YEAR.fullmatch),
-        region=share(lambda value: isinstance(parse_region(value, us_states=True), str)),
-        reference=share(_REFERENCE.search),
-        accounting={fold(value) for value in distinct} <= _ACCOUNTING,
-        words=sum(len(value.split()) for value in filled) / len(filled),
-    )
-
-
-# Of the small tables of one file many columns hold the same.
-_profile_of_few = lru_cache(maxsize=4096)(profile)
+_SURE = 0.7  # a heading of this confidence is not passed over without a word
+_CONTENTS = {
+    Field.VOLUME: "numbers", Field.AMOUNT: "numbers", Field.UNIT: "units that are known",
+    Field.CURRENCY: "currencies", Field.DATE: "dates", Field.YEAR: "years",
+    Field.REGION: "regions that are known",
+}  # fmt: skip
 
 _COUNTRY_HEADINGS = frozenset({"country", "country code", "country name", "land", "landercode",
                                "pays", "code pays", "pais", "codigo pais"})  # fmt: skip
@@ -135,7 +51,8 @@ def _content_factor(field: Field, seen: Profile) -> float:
     if field is Field.CURRENCY:
         return seen.currency
     if field is Field.DATE:
-        return seen.date if seen.date >= 0.5 else 0.0
+        # Under a sure name some dates are better than none: the other rows get a warning.
+        return seen.date if seen.date >= 0.5 else 0.35 if seen.date >= 0.2 else 0.0
     if field is Field.YEAR:
         return max(seen.year, 0.9 * seen.date) if max(seen.year, seen.date) >= 0.5 else 0.0
     if field is Field.REGION:
@@ -186,21 +103,6 @@ def _by_content(index: int, seen: Profile) -> list[_Guess]:
     return guesses
 
 
-def profiles_of(headings: Sequence[str], sample: Sequence[Sequence[str]]) -> list[Profile]:
-    """Describe the columns of a table by some rows below its header."""
-    columns: list[list[str]] = [[] for _ in headings]
-    for row in sample:  # by what is there: many rows may have none of many columns
-        for filled, cell in zip(columns, row, strict=False):
-            if text := cell.strip():
-                filled.append(text)
-    return [
-        _profile_of_few(tuple(filled), len(sample))
-        if len(filled) <= _FEW_CELLS
-        else profile(filled, len(sample))
-        for filled in columns
-    ]
-
-
 def assign(
     headings: Sequence[str],
     sample: Sequence[Sequence[str]],
@@ -233,7 +135,13 @@ def assign(
     _settle_quantity(taken, headings)
     _settle_number(taken, profiles, set(mapped))
     _settle_name(taken, headings, profiles, set(mapped))
-    return tuple(_report(index, text, taken.get(index)) for index, text in enumerate(headings))
+    fields = {guess.field for guess in taken.values()}
+    return tuple(
+        _report(index, text, taken.get(index))
+        if index in taken or index in mapped
+        else _report(index, text, None, why_not(text, profiles[index], fields))
+        for index, text in enumerate(headings)
+    )
 
 
 def mapped_columns(headings: Sequence[str], mapping: Mapping[str, str]) -> dict[int, str]:
@@ -377,12 +285,26 @@ def is_other(heading: str) -> bool:
     )  # fmt: skip
 
 
-def _report(index: int, heading: str, guess: _Guess | None) -> ColumnReport:
+def why_not(text: str, seen: Profile, fields: Collection[Field]) -> str:
+    """Return why a column with a sure heading of a field that no column got was left; or ""."""
+    named = fields_of(read_heading(text))
+    best = max(named, key=lambda field: named[field], default=None)
+    if best not in _CONTENTS or named[best] < _SURE or best in fields or not seen.count:
+        return ""
+    share = {Field.UNIT: seen.unit, Field.CURRENCY: seen.currency, Field.DATE: seen.date,
+             Field.YEAR: seen.year, Field.REGION: seen.region}.get(best, seen.number)  # fmt: skip
+    return (
+        f'heading "{" ".join(text.split())[:60]}", but only {round(share * seen.count)} of '
+        f"{seen.count} cells are {_CONTENTS[best]}"
+    )
+
+
+def _report(index: int, heading: str, guess: _Guess | None, why: str = "") -> ColumnReport:
     return ColumnReport(
         index=index,
         letter=letter_of(index),
         heading=" ".join(heading.split())[:200],
         field=guess.field if guess else None,
         confidence=round(guess.score, 3) if guess else 0.0,
-        why=guess.why if guess else "not needed for the footprint",
+        why=guess.why if guess else why or "not needed for the footprint",
     )

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 
 from core.dates import month_of
 from core.errors import FileRejected
-from core.parsing.above import currency_above, title_above, unit_above, year_above
-from core.parsing.columns import assign, is_other, mapped_columns, profiles_of
+from core.parsing.above import currency_above, line_above, title_above, unit_above, year_above
+from core.parsing.body import Body, Lines, body_of
+from core.parsing.columns import assign, is_other, mapped_columns, why_not
 from core.parsing.filling import Filling
 from core.parsing.headings import read_heading
+from core.parsing.profiles import profiles_of
 from core.parsing.remembered import RememberedMapping, signature_of
 from core.parsing.report import ColumnReport, ParseOptions
 from core.parsing.rows import Row
@@ -45,9 +47,17 @@ class Plan:
 
 
 def make_plan(
-    header: Header, sample: Sequence[Row], above: Sequence[Row], sheet: str, options: ParseOptions
+    header: Header,
+    sample: Sequence[Row],
+    above: Sequence[Row],
+    sheet: str,
+    options: ParseOptions,
+    lines: Lines = (),
 ) -> Plan:
-    """Decide how a table is read. Raises FileRejected("no_quantity_column")."""
+    """Decide how a table is read; `lines` are those of its headings, as they may be repeated.
+
+    Raises FileRejected("no_quantity_column").
+    """
     signature = signature_of(header.headings)
     remembered = None if options.mapping else options.remembered.get(signature)
     if remembered is not None:
@@ -55,7 +65,7 @@ def make_plan(
         settings = ("mapping", "decimal_separator", "date_order", "unit", "currency")
         missing = {name: getattr(told, name) for name in settings if not getattr(options, name)}
         options = options.model_copy(update=missing)
-    return _Planner(header, sample, above, sheet, options, signature, remembered).plan()
+    return _Planner(header, sample, above, sheet, options, signature, remembered, lines).plan()
 
 
 class _Planner:
@@ -68,18 +78,35 @@ class _Planner:
         options: ParseOptions,
         signature: str,
         remembered: RememberedMapping | None,
+        lines: Lines,
     ) -> None:
         self._header, self._above, self._sheet = header, above, sheet
         self._options, self._signature, self._remembered = options, signature, remembered
-        self._cells = [row.cells for row in sample]
-        self._profiles = profiles_of(header.headings, self._cells)
+        self._sample, self._lines = sample, lines or [header.headings]
+        self._take(body_of(sample, self._lines, {}))
         self._mapped = mapped_columns(header.headings, options.mapping)
         self._year = year_above(above, sheet) or str(options.reporting_year or "")
 
+    def _take(self, body: Body) -> None:
+        """Judge the columns by these rows."""
+        self._body = body
+        self._cells = [row.cells for row in body.rows]
+        self._profiles = profiles_of(self._header.headings, self._cells)
+
+    def _read(self, unit: str | None) -> tuple[tuple[Figure, ...], Field, tuple[ColumnReport, ...]]:
+        figures, kind = self._figures(unit)
+        return figures, kind, self._assign([figure.index for figure in figures])
+
     def plan(self) -> Plan:
         unit = unit_above(self._above)
-        figures, kind = self._figures(unit)
-        columns = self._assign([figure.index for figure in figures])
+        figures, kind, columns = self._read(unit)
+        # A subtotal is told from a row of data by the columns, and counts for none of them.
+        known = {c.field: c.index for c in columns if c.field}
+        indices = [figure.index for figure in figures]
+        body = body_of(self._sample, self._lines, known, figures=indices)
+        if body.rows != self._body.rows:
+            self._take(body)
+            figures, kind, columns = self._read(unit)
         filler: Wide | Filling | None
         if figures:
             columns = tuple(_drop_quantity(column) for column in columns)
@@ -156,7 +183,9 @@ class _Planner:
             for column in names
         )
         titled = weak and bool(title or not names)
-        if not months and not titled:
+        blocks = self._body.titled
+        described = blocks and not titled and Field.ACTIVITY_DESCRIPTION not in by_field
+        if not months and not titled and not described:
             return None
         return Filling(
             width=len(self._header.headings),
@@ -164,7 +193,8 @@ class _Planner:
             years_at=by_field[Field.YEAR].index if Field.YEAR in by_field else None,
             year=self._year,
             titled=titled,
-            title=title,
+            described=described,
+            title=line_above(self._above) if described or (blocks and not title) else title,
         )
 
     def _holds_months(self, index: int) -> bool:
@@ -204,6 +234,9 @@ class _Planner:
             )
         where = f'Sheet "{self._sheet[:60]}": ' if self._sheet else ""
         plan.notes += [where + note for note in duplicate_headings(self._header.headings)]
+        plan.notes += [where + note for note in self._left_out(plan)]
+        if isinstance(plan.filler, Filling) and plan.filler.described:
+            plan.notes.append(f"{where}The titles above its blocks describe the rows below them.")
         others = [
             column.letter
             for column in plan.columns
@@ -224,6 +257,23 @@ class _Planner:
                 f"{where}Each row holds up to {len(plan.filler.figures)} figures; each filled cell "
                 "is a row of its own in the counts."
             )
+
+    def _left_out(self, plan: Plan) -> list[str]:
+        """Return what the columns leave open, although a heading announces it or it matters."""
+        fields, headings = plan.fields, self._header.headings
+        found = [
+            f"Column {column.letter} was not read: {why}."
+            for column in plan.columns
+            if column.field is None
+            and column.index not in self._mapped
+            and (why := why_not(headings[column.index], self._profiles[column.index], fields))
+        ]
+        if not {Field.DATE, Field.YEAR} & fields.keys() and not self._options.reporting_year:
+            found.append(
+                "No column of dates or years was read, and no reporting_year was given: the "
+                "figures are in no period, and their factors are the newest."
+            )
+        return found
 
 
 def _drop_quantity(column: ColumnReport) -> ColumnReport:

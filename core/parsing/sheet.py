@@ -105,7 +105,7 @@ class SheetParser:
             below = head[header.at + header.lines :]
             if not tables and not any(any(map(str.strip, row.cells)) for row in below):
                 raise FileRejected("There are no rows below the headings.", code="no_rows")
-            self._notes += plan.notes
+            self._notes += [note for note in plan.notes if note not in self._notes]
             evidence = Evidence(plan.fields, plan.options.region)
             feed.put_back(below)
             following = self._stream(feed, head, plan, evidence)
@@ -134,7 +134,8 @@ class SheetParser:
             raise too_many_tables()
         below = head[header.at + header.lines :]
         short = [_short(row) for row in above]
-        plan = make_plan(header, below[:_SAMPLE_ROWS], short, self._name, self._options)
+        lines = [row.cells for row in head[header.at : header.at + header.lines]]
+        plan = make_plan(header, below[:_SAMPLE_ROWS], short, self._name, self._options, lines)
         self._tables, self._columns = self._tables + 1, columns
         return plan
 
@@ -145,8 +146,9 @@ class SheetParser:
         header, filler = plan.header, plan.filler
         lines = [row.cells for row in head[header.at : header.at + header.lines]]
         figures = [figure.index for figure in filler.figures] if isinstance(filler, Wide) else ()
-        titled = filler if isinstance(filler, Filling) and filler.titled else None
-        classifier = RowClassifier(lines, plan.own_fields, figures=figures, titled=bool(titled))
+        blocks = filler if isinstance(filler, Filling) else None
+        classifier = RowClassifier(lines, plan.own_fields, figures=figures,
+                                   titled=blocks is not None and blocks.titled)  # fmt: skip
         width = len(header.headings) if filler else None
         self._writer.begin(self._name, plan.fields, evidence=evidence, width=width)
         add, take = self._adder(plan), _Taker(rows, classifier, self._writer)
@@ -185,8 +187,10 @@ class SheetParser:
                 if kind is RowKind.NOTE:
                     del self._titles[: 1 - _MOST_TITLES]
                     self._titles.append(row)
-                    if titled:
-                        titled.begin_block(next(filter(str.strip, row.cells)))
+                    if blocks:
+                        blocks.begin_block(next(filter(str.strip, row.cells)))
+                elif blocks and kind is RowKind.REPEATED_HEADER:
+                    blocks.repeat_headings()
             add(row, kind)
 
     def _adder(self, plan: Plan) -> Callable[[Row, RowKind], None]:
@@ -212,7 +216,7 @@ class SheetParser:
             if header is not None and header.at == 0 and len(head) > header.lines:
                 self._refuse_nul(header)
                 queue.put_back(head[header.lines :])
-                head[header.lines :] = _own_rows(queue)
+                head[header.lines :] = _own_rows(queue, head[: header.lines])
                 return head, header, self._plan(head, header, self._titles)
         except FileRejected as error:
             if error.code != "no_quantity_column":
@@ -279,14 +283,18 @@ def _short(row: Row) -> Row:
     return row._replace(cells=[cell[: limits.HEADING_CHARACTERS] for cell in cells])
 
 
-def _own_rows(rows: Feed) -> list[Row]:
+def _own_rows(rows: Feed, lines: Sequence[Row] = ()) -> list[Row]:
     """Return rows to judge a table by: none that may head another one, nor what is below it.
+
+    The last row may repeat its own headings, of which `lines` are the lines.
 
     So that no row is looked at for more than two tables, however many there are.
     """
     found: list[Row] = []
+    own = [line.cells for line in lines]
     for row in islice(rows, _SAMPLE_ROWS):
         if starts_table(row):
+            found += [row] if row.cells in own else []  # repeated, which tells of blocks
             rows.put_back([row])
             break
         found.append(row)

@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 from core.dates import month_of
 from core.parsing import limits
 from core.parsing.block import Block, Mask
-from core.parsing.columns import is_number, mapped_columns
+from core.parsing.columns import mapped_columns
 from core.parsing.headings import fields_of, fold_heading, read_heading
+from core.parsing.profiles import is_number
 from core.parsing.remembered import signature_of
 from core.parsing.report import RowKind
 from core.parsing.rows import Merge as Merge
@@ -307,6 +308,7 @@ class RowClassifier:
         self._texts = [fields[f] for f in names if f in fields]
         self._numbers = [fields[f] for f in (Field.VOLUME, Field.AMOUNT) if f in fields]
         self._numbers += figures
+        self._date = fields.get(Field.DATE)
         others = (Field.UNIT, Field.DATE, Field.ACTIVITY_TYPE, Field.REGION)
         self._others = [fields[f] for f in others if f in fields]
 
@@ -389,7 +391,11 @@ class RowClassifier:
         if any(_at(cells, index) not in ("", label) for index in self._texts):
             return False
         return not match["rest"] or (
-            bool(self._others) and not any(_at(cells, index) for index in self._others)
+            bool(self._others)
+            and not any(
+                (text := _at(cells, index)) and (index != self._date or text != label)
+                for index in self._others
+            )
         )
 
 

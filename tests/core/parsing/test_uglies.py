@@ -234,7 +234,7 @@ def test_a_table_above_a_better_known_one_is_read_too(tmp_path: Path) -> None:
     path, out = tmp_path / "a.csv", tmp_path / "out"
     path.write_text(f"Fuels and heat\n\n{upper}\n{lower}")
     out.mkdir()
-    report = parse_file(path, out, ParseOptions(filename="a.csv"))
+    report = parse_file(path, out, ParseOptions(filename="a.csv", reporting_year=2024))
     # two rows, the blank line below them, one row
     assert [(table.header_row, table.rows) for table in report.tables] == [(3, 3), (7, 1)]
     assert report.notes == ()
@@ -244,7 +244,7 @@ def test_a_table_above_that_we_are_not_sure_of_is_told(tmp_path: Path) -> None:
     path, out = tmp_path / "a.csv", tmp_path / "out"
     path.write_text("Site,kWh\nA,5\nB,6\n\nActivity,Quantity,Unit,Country\nGas,7,kWh,GB\n")
     out.mkdir()
-    report = parse_file(path, out, ParseOptions(filename="a.csv"))
+    report = parse_file(path, out, ParseOptions(filename="a.csv", reporting_year=2024))
     (table,) = report.tables
     assert (table.header_row, [row.number for row in table.outside]) == (5, [1, 2, 3, 5])
     (note,) = report.notes
@@ -258,6 +258,6 @@ def test_lines_above_a_table_that_only_name_things_are_no_table(tmp_path: Path) 
         "Activity,Quantity,Unit,Country\nGas,7,kWh,GB\n"
     )
     out.mkdir()
-    report = parse_file(path, out, ParseOptions(filename="a.csv"))
+    report = parse_file(path, out, ParseOptions(filename="a.csv", reporting_year=2024))
     (table,) = report.tables
     assert (table.header_row, report.notes) == (5, ())
