@@ -132,6 +132,8 @@ def calculate(
     """
     steps = [Step(f"Read as {row.volume!r} {row.unit}", row.volume, row.unit, "the upload")]
     fallbacks = list(decision.fallbacks)
+    if row.year is None and not any(f.kind == "year" for f in fallbacks):  # a person's choice
+        fallbacks.append(Fallback("year", "not stated", str(factor.data_year)))
     try:
         if factor.dimension is Dimension.MONEY and row.dimension is Dimension.MONEY:
             held = _money(row, factor, rates, steps, fallbacks)

@@ -244,6 +244,11 @@ def stated_basis(text: str) -> Basis | None:
     return Basis.GROSS if gross else Basis.NET
 
 
+def basis_texts(text: str) -> list[str]:
+    """Return what in a text states a calorific value basis, as it is written."""
+    return [found[0] for pattern in (_GROSS_TEXT, _NET_TEXT) for found in pattern.finditer(text)]
+
+
 def squash(text: str) -> str:
     """Return `text` without accents, capitals, spaces, dots, hyphens and brackets."""
     decomposed = unicodedata.normalize("NFKD", text)

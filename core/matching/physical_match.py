@@ -191,8 +191,8 @@ def _fallbacks(
             found.append(Fallback("region", asked, factor.region))
         elif place and query.region != factor.region:
             found.append(Fallback("subregion", f"{query.region or 'US'}, {place}", factor.region))
-    if query.year is not None and not covers(factor, query.year):
-        found.append(Fallback("year", str(query.year), str(factor.data_year)))
+    if query.year is None or not covers(factor, query.year):
+        found.append(Fallback("year", str(query.year or "not stated"), str(factor.data_year)))
     unsaid = reading.basis is None and query.dimension is Dimension.ENERGY
     if unsaid and factor.basis is not None:
         found.append(Fallback("basis", "not stated", factor.basis.value))

@@ -17,7 +17,7 @@ from core.matching.routes import Route
 from core.matching.text import STOP, Speller, is_code, plain, words
 from core.matching.transport import refine_transport
 from core.records import ActivityQuery, Basis, Dimension
-from core.unit_forms import stated_basis
+from core.unit_forms import basis_texts, stated_basis
 
 # Facets whose values of all fields add up, most telling field first.
 _ADDITIVE = {"owner", "use", "waste", "kind", "mode", "hotel"}
@@ -100,6 +100,8 @@ def read_activity(query: ActivityQuery, speller: Speller) -> Reading:
     fields = [query.name, query.description or "", query.type or ""]
     text = " ; ".join(part for part in fields if part)
     known = _known()
+    # No misspelling: another rule reads them, as Brennwert, which is no Brenner.
+    stated = {word for found in basis_texts(text) for word in words(found)}
     repaired: list[str] = []
     hits: list[list[Hit]] = []
     tokens: list[str] = []
@@ -107,7 +109,7 @@ def read_activity(query: ActivityQuery, speller: Speller) -> Reading:
     for part in fields:
         line = []
         for word in words(_NUMBERED.sub(r" no \1 ", part)):
-            right = speller.repair(word, known=known)
+            right = word if word in stated else speller.repair(word, known=known)
             if right != word:
                 repaired.append(f"{word} → {right}")
             line.append(right)

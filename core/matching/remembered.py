@@ -90,8 +90,8 @@ def disclosed(
         found.append(Fallback("release", chosen.release, used.release))
     if used.region and (query.region or "")[:2] != used.region[:2]:
         found.append(Fallback("region", query.region or "not stated", used.region))
-    if query.year is not None and query.year != used.data_year:
-        found.append(Fallback("year", str(query.year), str(used.data_year)))
+    if query.year != used.data_year:
+        found.append(Fallback("year", str(query.year or "not stated"), str(used.data_year)))
     return tuple(found)
 
 

@@ -98,6 +98,6 @@ def _fallbacks(query: ActivityQuery, factor: EmissionFactor) -> list[Fallback]:
     found, region = [], factor.region
     if region and (query.region is None or query.region[:2] != region[:2]):
         found.append(Fallback("region", query.region or "not stated", region))
-    if query.year is not None and not covers(factor, query.year):
-        found.append(Fallback("year", str(query.year), str(factor.data_year)))
+    if query.year is None or not covers(factor, query.year):
+        found.append(Fallback("year", str(query.year or "not stated"), str(factor.data_year)))
     return found

@@ -93,6 +93,18 @@ def test_a_missing_rate_is_held_and_never_one(changes: dict[str, object]) -> Non
     assert result.reason.code == "exchange_rate_missing"
 
 
+@pytest.mark.parametrize("told", [(), (Fallback("year", "not stated", "2022"),)])
+def test_the_year_of_the_factor_is_disclosed_once_where_the_row_has_none(
+    told: tuple[Fallback, ...],
+) -> None:
+    decision = dataclasses.replace(DECISION, fallbacks=told)
+    result = calculate(row("Legal", 10, "USD", year=None), factor(*LEGAL), decision, None)
+    assert isinstance(result, Calculation)
+    assert [f for f in result.fallbacks if f.kind == "year"] == [
+        Fallback("year", "not stated", "2022")
+    ]
+
+
 def test_dollars_of_another_year_go_through_the_price_index() -> None:
     result = calculate(row("Legal", 1000, "USD", year=2019), factor(*LEGAL), DECISION, None)
     assert isinstance(result, Calculation)

@@ -190,3 +190,31 @@ def test_an_empty_library_matches_nothing() -> None:
     matcher = OfflineMatcher(LibraryIndex.build([]))
     for asked in (ask("Diesel", "l"), ask("Catering", "USD")):
         assert decide(matcher, asked).reasons[0].code == "no_candidate"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Erdgas H (Brennwert Hs)", "Erdgas, Heizwert", "Gas naturel PCS", "Gaz, bovenwaarde"],
+)
+def test_words_that_state_the_calorific_value_are_not_repaired(
+    matcher: OfflineMatcher, name: str
+) -> None:
+    codes = [reason.code for reason in decide(matcher, ask(name, "kWh", "DE")).reasons]
+    assert "stated_basis" in codes
+    assert "spelling" not in codes
+
+
+def test_other_words_beside_a_calorific_value_are_repaired(matcher: OfflineMatcher) -> None:
+    reasons = decide(matcher, ask("Natrual gas, Brennwert", "kWh", "DE")).reasons
+    assert [r.sentence for r in reasons if r.code == "spelling"] == [
+        "Spelling was repaired: natrual → natural."
+    ]
+
+
+@pytest.mark.parametrize(("name", "code"), [("Diesel", "l"), ("Hotel bill", "GBP")])
+def test_without_a_year_the_year_of_the_factor_is_disclosed(
+    matcher: OfflineMatcher, name: str, code: str
+) -> None:
+    found = decide(matcher, ask(name, code, year=None)).fallbacks
+    assert [f.requested for f in found if f.kind == "year"] == ["not stated"]
+    assert all(f.used.isdigit() for f in found if f.kind == "year")
