@@ -144,7 +144,7 @@ class GenerateReports:
                 return self.ended(report, rows)
             queries.complete_report(
                 session, organization_id, report_id, path=stored.url,
-                size_bytes=stored.size_bytes, totals=written.totals,
+                size_bytes=stored.size_bytes, totals=written.totals, contents=written.contents,
             )  # fmt: skip
             after = {"rows": rows, "size_bytes": stored.size_bytes, "sha256": stored.sha256}
             note(session, ref, "report.completed", after)

@@ -12,9 +12,11 @@ from temporalio.exceptions import ApplicationError
 from activities.report_overview import overview_of
 from core import exact
 from core.contracts import ReportProgress
+from core.overview import Waiting
 from core.reporting import (
     DETAIL_INDEX,
     Cell,
+    Duplicates,
     Group,
     Note,
     ReportContent,
@@ -28,6 +30,7 @@ from db.engine import TenantSession
 from db.models import Report
 from db.queries import report_figures, report_overview
 from db.queries import reports as queries
+from db.queries.report_duplicates import duplicates
 
 KG, BIOGENIC = DETAIL_INDEX["kg_co2e"], DETAIL_INDEX["biogenic_kg_co2"]
 
@@ -41,6 +44,7 @@ class Written:
         self.totals = Totals(0, Decimal(), Decimal())  # of the report
         self.groups = Totals(0, Decimal(), Decimal())
         self.details = Totals(0, Decimal(), Decimal())
+        self.contents: dict[str, object] = {}  # of the report's answer, see contents_of
 
     def progress(self) -> ReportProgress:
         """Return how far the report is."""
@@ -109,6 +113,8 @@ def content_of(
     columns = group_columns(effective_groups(kind, asked.group_by))
     scope = (session, report.organization_id, asked.reach, asked.wanted)
     totals = written.totals = report_figures.sum_all(*scope)
+    waiting, again = report_overview.waiting(*scope), duplicates(*scope)
+    written.contents = contents_of(waiting, again)
     with_details = shows_details(kind, asked.include_details)
     written.expected = totals.count if with_details else 0
     details = report_figures.figures(*scope)
@@ -119,8 +125,13 @@ def content_of(
         totals=totals,
         with_details=with_details,
         details=written.through_details(details) if with_details else (),
-        notes=[*notes(session, report, asked), *report_figures.factor_sources(*scope)],
+        notes=[
+            *notes(session, report, asked),
+            *notes_of_files(waiting, again),
+            *report_figures.factor_sources(*scope),
+        ],
         layout=asked.layout,
+        duplicates=again,
     )
     if wants_overview:
         overview, groups = overview_of(session, report, asked, columns)
@@ -157,3 +168,32 @@ def notes(session: TenantSession, report: Report, asked: queries.Criteria) -> li
         Note("Unit", "kg CO2e over 100 years; biogenic CO2 stands apart, outside of scopes"),
         Note("Not included", "rows that wait for a review or were rejected, unfinished files"),
     ]
+
+
+def notes_of_files(waiting: Waiting, again: Duplicates) -> list[Note]:
+    """Return what became of the rows of the files concerned, and what counts twice."""
+    lost = waiting.rejected - waiting.no_activity
+    found = [
+        Note(
+            "Rows of the files concerned",
+            f"{waiting.rows} = {waiting.calculated} calculated + {waiting.in_review} in review + "
+            f"{lost} rejected + {waiting.no_activity} no activity (blank, total, heading, note)",
+        )
+    ]
+    warning = again.warning()
+    return [Note("Warning", warning), *found] if warning else found
+
+
+def contents_of(waiting: Waiting, again: Duplicates) -> dict[str, object]:
+    """Return what the report's answer says of its files."""
+    return {
+        "rows": {
+            "total": waiting.rows, "calculated": waiting.calculated,
+            "in_review": waiting.in_review, "rejected": waiting.rejected,
+            "no_activity": waiting.no_activity,
+        },
+        "duplicates": {
+            "files": again.files, "figures": again.figures, "kg_co2e": float(again.kg_co2e),
+            "warning": again.warning(),
+        },
+    }  # fmt: skip

@@ -75,6 +75,7 @@ def file_item(file: File, reach: Reach) -> FileItem:
                 calculated=file.rows_calculated,
                 in_review=file.rows_in_review,
                 rejected=file.rows_rejected,
+                no_activity=file.rows_no_activity,
             ),
         }
     )
@@ -276,6 +277,8 @@ def report_detail(
 ) -> ReportDetail:
     """Return a report with all that is known of it."""
     asked = criteria_of(report)
+    completed = report.status == ReportStatus.COMPLETED
+    contents = (report.contents if completed else None) or {}
     return ReportDetail.model_validate(
         {
             **dict(report_item(report)),
@@ -286,6 +289,8 @@ def report_detail(
             "annex_url": annex_url(report, storage, expires_s),
             "progress": report_progress(report, progress),
             "snapshot": report_snapshot(report, now),
+            "rows": contents.get("rows"),
+            "duplicates": contents.get("duplicates"),
             "estimated_completion": estimated_completion,
             "download_url": report_url(report, storage, expires_s),
             "permissions": ReportPermissions(delete=may_delete),

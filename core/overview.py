@@ -63,6 +63,7 @@ class Waiting:
     rows: int = 0
     calculated: int = 0
     in_review: int = 0
+    no_activity: int = 0  # of the rejected: blank lines, totals, headings, notes
     rejected: int = 0
     kg_in_review: float = 0.0  # by the best candidates; credits count as amounts
     flagged: int = 0  # rows with a figure that are listed for review

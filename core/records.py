@@ -217,6 +217,10 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
+# Issues of rejected rows that are no activity at all: nothing is missing from the figures.
+NO_ACTIVITY = ("row_blank", "row_total", "header_repeated", "row_note")
+
+
 @dataclass(frozen=True, slots=True)
 class RowIssue:
     """Something wrong with one row, in words its author can act on."""

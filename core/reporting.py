@@ -201,6 +201,26 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True)
+class Duplicates:
+    """What files that hold the same bytes as another one of the report add to its sums."""
+
+    files: int = 0  # beyond the first of each
+    figures: int = 0
+    kg_co2e: Decimal = Decimal()
+
+    def warning(self) -> str | None:
+        """Return a sentence for the first page; None when nothing counts twice."""
+        if not self.files:
+            return None
+        hold = "1 file holds" if self.files == 1 else f"{self.files:,} files hold"
+        tonnes = f"{self.kg_co2e / 1000:,.1f}"
+        return (
+            f"{hold} the same bytes as another one of this report: {self.figures:,} figures and "
+            f"{tonnes} t CO2e of the total are counted again."
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
     """The sums of one group; `keys` are the cells of the report's group columns."""
 
@@ -237,6 +257,7 @@ class ReportContent:
     details: Iterable[tuple[Cell, ...]]
     notes: Sequence[Note]
     layout: ReportLayout = ReportLayout.STANDARD
+    duplicates: Duplicates = Duplicates()
     overview: Overview | None = None  # for the renderers that want one
     issues: Iterable[tuple[Cell, ...]] = ()  # one row a rejected row, cells as ISSUE_COLUMNS
     factors: Iterable[tuple[Cell, ...]] = ()  # one row a factor used, cells as FACTOR_COLUMNS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import shlex
 import sys
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 from rich.console import Console, Group
@@ -20,6 +22,8 @@ from rich.table import Table
 from rich.text import Text
 
 from core.errors import InvalidInput, Unavailable
+from core.records import NO_ACTIVITY
+from runtime.demo_tables import issue_table, largest_table, review_table, scope_table
 from runtime.dev import Addresses, DevStack, running_stack
 
 WORKBOOK = Path(__file__).parent.parent / "tests" / "data" / "demo.xlsx"
@@ -50,9 +54,10 @@ class Api:
         )
         answer = self.checked(self.client.post("/v1/auth/login", json=body))
         self.client.headers["Authorization"] = f"Bearer {answer['access_token']}"
+        self.user_id = answer["user"]["id"]
 
     def upload(self, path: Path, region: str | None) -> Json:
-        """Upload a workbook; the second run of the demo uploads the same bytes again."""
+        """Upload a workbook; somebody else may have uploaded the same bytes."""
         route = "/v1/files?allow_duplicate=true"
         form = {"region": region} if region else {}
         fields = "".join(f" -F {name}={shlex.quote(value)}" for name, value in form.items())
@@ -67,6 +72,11 @@ class Api:
         if show:
             self.show(route)
         return self.checked(self.client.get(route))
+
+    def delete(self, route: str) -> None:
+        """Delete one resource."""
+        self.show(route, "-X DELETE")
+        self.checked(self.client.delete(route))
 
     def post(self, route: str, body: Json) -> Json:
         """Ask for something to be made."""
@@ -121,6 +131,7 @@ def run(state_dir: Path, file: Path | None, region: str | None) -> int:
         console.print(f"  up after {time.monotonic() - started:.0f} s\n")
         api = Api(where, console)
         api.login()
+        delete_former(api, path)
         # Only the demo workbook is known to be British; nothing is assumed of another file.
         accepted = api.upload(path, region or (None if file else "GB"))
         file_id = accepted["file_id"]
@@ -134,6 +145,18 @@ def run(state_dir: Path, file: Path | None, region: str | None) -> int:
         if sys.stdin.isatty() and running_stack(state_dir) is not None:
             wait_for_enter(console, tend)
     return 0
+
+
+def delete_former(api: Api, path: Path) -> None:
+    """Delete what this login uploaded of the same bytes: two demos must not count double."""
+    with path.open("rb") as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    name = quote(path.name, safe="")
+    for one in api.get(f"/v1/files?limit=200&q={name}", show=False)["files"]:
+        route = f"/v1/files/{one['id']}"
+        own = one["user_id"] == api.user_id and one["size_bytes"] == path.stat().st_size
+        if own and api.get(route, show=False)["sha256"] == sha256:
+            api.delete(route)
 
 
 @contextlib.contextmanager
@@ -229,7 +252,8 @@ def show_result(api: Api, detail: Json, console: Console) -> None:
     rows = detail["rows"]
     console.print(
         f"\n[bold]Rows in = rows out[/]   {rows['total']} = {rows['calculated']} calculated + "
-        f"{rows['in_review']} in review + {rows['rejected']} rejected\n"
+        f"{rows['in_review']} in review + {rows['rejected'] - rows['no_activity']} rejected + "
+        f"{rows['no_activity']} no activity (blank, total, heading, note)\n"
     )
     largest = api.get(f"/v1/emissions?file_id={file_id}&sort=-emission&limit=5")
     console.print(scope_table(largest["summary"]))
@@ -240,42 +264,9 @@ def show_result(api: Api, detail: Json, console: Console) -> None:
     if reviews:
         console.print(review_table(reviews, rows["in_review"]))
     issues = api.get(f"/v1/files/{file_id}/issues?severity=rejected")["issues"]
-    if issues:
-        console.print(issue_table(issues))
-
-
-def scope_table(summary: Json) -> Table:
-    """Totals by scope."""
-    table = Table(title="Totals by scope", title_justify="left")
-    for heading, side in (("scope", "left"), ("rows", "right"), ("kg CO2e", "right")):
-        table.add_column(heading, justify=side)  # type: ignore[arg-type]
-    for entry in summary["by_scope"]:
-        name = f"scope {entry['scope']}" if entry["scope"] else "outside of scopes"
-        table.add_row(name, str(entry["count"]), f"{entry['kg_co2e']:,.1f}")
-    table.add_section()
-    table.add_row("total", str(summary["count"]), f"{summary['total_kg_co2e']:,.1f}", style="bold")
-    return table
-
-
-def largest_table(details: list[Json]) -> Table:
-    """The five largest figures with where they come from."""
-    table = Table(title="The five largest", title_justify="left")
-    for heading in ("activity", "kg CO2e", "factor", "source", "confidence"):
-        table.add_column(
-            heading, justify="right" if heading in ("kg CO2e", "confidence") else "left"
-        )
-    for one in details:
-        factor = one["factor"]
-        table.add_row(
-            Text(f"{one['activity_name']}\n{one['volume']:,g} {one['unit']}"),
-            f"{one['emission_kg_co2e']:,.1f}",
-            Text(
-                f"{factor['name']}\n{factor['value_kg_co2e_per_unit']:g} kg CO2e/{factor['unit']}"
-            ),
-            Text(f"{factor['release']}\n{factor['source_id']}"),
-            f"{one['confidence']:.2f}",
-        )
-    return table
+    for title, idle in (("Rejected: needs you", False), ("No activity", True)):
+        if some := [one for one in issues if (one["code"] in NO_ACTIVITY) is idle]:
+            console.print(issue_table(title, some))
 
 
 def explain(api: Api, file_id: str, console: Console) -> None:
@@ -306,35 +297,6 @@ def explain(api: Api, file_id: str, console: Console) -> None:
         lines.append(f"· considered next: {'; '.join(others)}")
     title = f"{one['activity_name']}: {one['emission_kg_co2e']:,.4f} kg CO2e, step by step"
     console.print(Panel(Text("\n".join(lines)), title=Text(title), title_align="left"))
-
-
-def review_table(reviews: list[Json], waiting_rows: int) -> Table:
-    """What waits for a person, and why; some of it has a figure and is only to be checked."""
-    to_check = sum(one["rows"] for one in reviews if one["emission_factor_id"])
-    title = f"For your review: {waiting_rows} rows wait without a figure, {to_check} to check"
-    table = Table(title=title, title_justify="left")
-    for heading in ("activity", "why", "rows", "kg CO2e at risk"):
-        table.add_column(heading)
-    for one in reviews:
-        risk = one["kg_co2e_at_risk"]
-        table.add_row(
-            Text(str(one["activity"]["name"])),
-            Text(f"{one['reason']} ({one['reason_code']})"),
-            str(one["rows"]),
-            "unknown" if risk is None else f"{risk:,.1f}",
-        )
-    return table
-
-
-def issue_table(issues: list[Json]) -> Table:
-    """Which rows were rejected, and what to do about them."""
-    table = Table(title="Rejected rows", title_justify="left")
-    for heading in ("sheet", "row", "column", "what is wrong"):
-        table.add_column(heading)
-    for one in issues:
-        where = (Text(one["sheet"]), str(one["row"]), Text(one["column"] or ""))
-        table.add_row(*where, Text(f"{one['message']} ({one['code']})"))
-    return table
 
 
 def make_report(api: Api, file_id: str, target: Path, tend: Callable[[], None]) -> Path:

@@ -22,12 +22,15 @@ class FileAccepted(Answer):
 
 
 class RowCounts(Answer):
-    """Every row of the file; total is always the sum of the others."""
+    """Every row of the file; total is always the sum of calculated, in review and rejected."""
 
     total: int
     calculated: int
     in_review: int
     rejected: int
+    no_activity: int = Field(
+        description="Of the rejected: blank lines, totals, headings and notes, which nobody misses"
+    )
 
 
 class FileItem(Answer):

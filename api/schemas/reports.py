@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from api.schemas.common import Answer, AuditTrail, Body, Pagination, Text, storable
+from api.schemas.files import RowCounts
 from core.reporting import GroupBy, ReportFormat, ReportLayout, ReportStatus, ReportType
 from db.queries.emissions import EmissionFilter
 
@@ -151,6 +152,15 @@ class ReportSnapshot(Answer):
     kg_co2e_now: float
 
 
+class ReportDuplicates(Answer):
+    """What files that hold the same bytes as another one of the report add to its sums."""
+
+    files: int = Field(description="Beyond the first of each")
+    figures: int
+    kg_co2e: float
+    warning: str | None = Field(description="A sentence for people; null when there are none")
+
+
 class ReportPermissions(Answer):
     """What the caller may do with it."""
 
@@ -171,6 +181,10 @@ class ReportDetail(ReportItem):
     snapshot: ReportSnapshot | None = Field(
         description="null until completed, and for reports of before this was kept"
     )
+    rows: RowCounts | None = Field(
+        description="Of the files that it draws from, whatever the other criteria; null as snapshot"
+    )
+    duplicates: ReportDuplicates | None = Field(description="null as snapshot")
     estimated_completion: dt.datetime | None = Field(description="null once it has ended")
     download_url: str | None = Field(description="Works for a few minutes; null until completed")
     permissions: ReportPermissions

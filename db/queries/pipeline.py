@@ -13,7 +13,7 @@ from sqlmodel import Session
 
 from core.contracts import FileProgress, FileStatus, Problem, RowCounts
 from core.errors import NotFound
-from core.records import RowIssue, Severity, Thresholds
+from core.records import NO_ACTIVITY, RowIssue, Severity, Thresholds
 from db.ids import uuid7
 from db.queries.copying import copy_to_temporary
 
@@ -312,6 +312,9 @@ def end_file(
             "UPDATE files SET status = :status, progress = :progress, error_code = :error_code,"
             " error_message = :error_message, rows_total = :total, rows_calculated = :calculated,"
             " rows_in_review = :in_review, rows_rejected = :rejected,"
+            " rows_no_activity = (SELECT count(DISTINCT (sheet, row_number, column_number))"
+            "  FROM row_issues WHERE organization_id = :organization_id AND file_id = :file_id"
+            "  AND severity = :severity AND code = ANY(:no_activity)),"
             " processing_completed_at = coalesce(processing_completed_at, now())"
             " WHERE organization_id = :organization_id AND id = :file_id"
         ),
@@ -322,6 +325,8 @@ def end_file(
             "progress": progress.model_dump_json(),
             "error_code": problem.code if problem else None,
             "error_message": problem.message if problem else None,
+            "severity": Severity.REJECTED.value,
+            "no_activity": list(NO_ACTIVITY),
             **rows.model_dump(),
         },
     )

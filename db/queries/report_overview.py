@@ -221,7 +221,7 @@ def period(
     return row[0], row[1]
 
 
-def _files(organization_id: UUID, reach: Reach, wanted: EmissionFilter) -> list[Any]:
+def files_concerned(organization_id: UUID, reach: Reach, wanted: EmissionFilter) -> list[Any]:
     """Return the WHERE of the files that a report could draw from."""
     found = [
         FILE.organization_id == organization_id,
@@ -237,6 +237,9 @@ def _files(organization_id: UUID, reach: Reach, wanted: EmissionFilter) -> list[
     return found
 
 
+_files = files_concerned
+
+
 def waiting(
     session: Session, organization_id: UUID, reach: Reach, wanted: EmissionFilter
 ) -> Waiting:
@@ -249,6 +252,7 @@ def waiting(
             func.coalesce(func.sum(FILE.rows_calculated), 0),
             func.coalesce(func.sum(FILE.rows_in_review), 0),
             func.coalesce(func.sum(FILE.rows_rejected), 0),
+            func.coalesce(func.sum(FILE.rows_no_activity), 0),
         ).where(*_files(organization_id, reach, wanted))
     ).one()
     flagged = DECISION.outcome == Outcome.FLAGGED.value
@@ -272,6 +276,7 @@ def waiting(
     ).one()
     return Waiting(
         files=files[0],
+        no_activity=files[5],
         rows=files[1],
         calculated=files[2],
         in_review=files[3],

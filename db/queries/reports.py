@@ -224,13 +224,14 @@ def complete_report(
     path: str,
     size_bytes: int,
     totals: Totals,
+    contents: Mapping[str, object],
 ) -> None:
     """Publish a report; its totals tell later whether the figures are still the same."""
     _change(
         session, organization_id, report_id,
         status=ReportStatus.COMPLETED.value, object_storage_path=path, file_size=size_bytes,
         generation_completed_at=func.now(), error_message=None, figures=totals.count,
-        kg_co2e=totals.kg_co2e, biogenic_kg_co2=totals.biogenic_kg_co2,
+        kg_co2e=totals.kg_co2e, biogenic_kg_co2=totals.biogenic_kg_co2, contents=dict(contents),
     )  # fmt: skip
 
 

@@ -284,6 +284,15 @@ def test_a_failed_file_keeps_its_issues_and_decisions_and_no_figures(stages: Sta
     assert [e.action for e in events] == ["file.failed"]
 
 
+def test_rejected_rows_that_are_no_activity_are_counted_beside_the_rejected(stages: Stages) -> None:
+    lines = CSV.splitlines(keepends=True)
+    data = b"".join([*lines[:2], b",,,,\n", *lines[2:], b"Total,9999,,,\n"])
+    ref = stages.prepared(data)
+    assert stages.fail(ref).rows == RowCounts(total=3, rejected=3)
+    file = stages.uploader.file(ref)
+    assert (file.rows_rejected, file.rows_no_activity) == (3, 2)
+
+
 def test_an_infected_file_moves_to_quarantine_also_when_moved_before(stages: Stages) -> None:
     ref = stages.prepared()
     stages.fail(ref, "infected", quarantine=True)

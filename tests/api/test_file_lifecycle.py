@@ -235,7 +235,13 @@ def test_a_deleted_figure_leaves_lists_and_sums_and_rows_in_stay_rows_out(
     listed = client.get("/v1/emissions", headers=alpha.headers).json()
     assert (listed["summary"]["count"], listed["summary"]["total_kg_co2e"]) == (1, 3.0)
     detail = client.get(f"/v1/files/{filled}", headers=alpha.headers).json()
-    assert detail["rows"] == {"total": 4, "calculated": 1, "in_review": 1, "rejected": 2}
+    assert detail["rows"] == {
+        "total": 4,
+        "calculated": 1,
+        "in_review": 1,
+        "rejected": 2,
+        "no_activity": 0,
+    }
     issues = client.get(
         f"/v1/files/{filled}/issues?code=figure_deleted", headers=alpha.headers
     ).json()["issues"]

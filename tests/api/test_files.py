@@ -183,7 +183,13 @@ def test_a_file_shows_counts_totals_history_audit_and_download(
     body = answer.json()
     assert answer.status_code == 200, answer.text
     assert answer.headers["etag"].startswith('"')
-    assert body["rows"] == {"total": 4, "calculated": 3, "in_review": 0, "rejected": 1}
+    assert body["rows"] == {
+        "total": 4,
+        "calculated": 3,
+        "in_review": 0,
+        "rejected": 1,
+        "no_activity": 0,
+    }
     assert body["totals_by_scope"] == [
         {"scope": 1, "count": 1, "kg_co2e": 10.0},
         {"scope": 3, "count": 1, "kg_co2e": 2.5},

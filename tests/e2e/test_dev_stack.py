@@ -146,7 +146,13 @@ def test_the_stack_survives_taken_ports_kills_and_restarts(state: Path, tmp_path
         file_id = api.post("/v1/files", files={"file": ("d.csv", CSV)}).json()["file_id"]
         assert kill_workers(state) >= 2
         detail = finished(api, file_id, log)
-        assert detail["rows"] == {"total": 1, "calculated": 1, "in_review": 0, "rejected": 0}
+        assert detail["rows"] == {
+            "total": 1,
+            "calculated": 1,
+            "in_review": 0,
+            "rejected": 0,
+            "no_activity": 0,
+        }
         (figure,) = api.get("/v1/emissions").json()["results"]
         # domain.md section 8: 1,200 l x 2.57082 = 3,084.984 kg CO2e
         assert figure["emission_kg_co2e"] == pytest.approx(3084.984, rel=1e-12)
@@ -166,9 +172,12 @@ def test_the_stack_survives_taken_ports_kills_and_restarts(state: Path, tmp_path
             [sys.executable, "-m", "runtime", "demo", "--state", str(state)],
             capture_output=True, text=True, timeout=120, check=True,
         )  # fmt: skip
-        assert "59 = 52 calculated + 3 in review + 4 rejected" in demo.stdout
+        assert "59 = 52 calculated + 3 in review + 2 rejected + 2 no activity" in demo.stdout
         assert "step by step" in demo.stdout
         assert (state / "demo-report.pdf").read_bytes().startswith(b"%PDF-")
+    # The second deleted what the first had uploaded, and nothing else: 1 and 52 figures.
+    with client(where) as api:
+        assert api.get("/v1/emissions").json()["summary"]["count"] == 53
 
     # What an operator types in another terminal finds the stack without any setting.
     for command, answer in (

@@ -81,6 +81,7 @@ async def test_a_file_is_cancelled_in_the_middle_and_a_retry_goes_on_from_there(
     detail = await deployment.finished(file_id)
     assert detail["rows"] == {
         "total": ACTIVITIES, "calculated": ACTIVITIES, "in_review": 0, "rejected": 0,
+        "no_activity": 0,
     }  # fmt: skip
     assert detail["error_code"] is None
     assert before <= {row.id for row in rows(deployment, kept, file_id)}

@@ -110,7 +110,9 @@ async def test_a_file_whose_rows_are_all_rejected_still_lists_every_row(
 ) -> None:
     data = b"activity,quantity,unit\nDiesel,ten,litres\nGas,5,pallets\n"
     detail = await deployment.finished(await deployment.upload(data, "wrong.csv", region="GB"))
-    assert detail["rows"] == {"total": 2, "calculated": 0, "in_review": 0, "rejected": 2}
+    assert detail["rows"] == {
+        "total": 2, "calculated": 0, "in_review": 0, "rejected": 2, "no_activity": 0,
+    }  # fmt: skip
     issues = await deployment.all(f"/v1/files/{detail['id']}/issues", "issues")
     assert {(i["row"], i["code"]) for i in issues if i["severity"] == "rejected"} == {
         (2, "number_invalid"),
