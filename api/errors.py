@@ -159,7 +159,7 @@ CATALOG: Mapping[str, Kind] = {
     ),
     "no_candidate": Kind(422, "There is no candidate to accept; choose a factor or reject."),
     "file_empty": Kind(422, "The file has no content."),
-    "too_many_attempts": Kind(429, "Too many failed logins; wait as Retry-After says."),
+    "too_many_attempts": Kind(429, "Too many failed logins or sign-ons; wait as Retry-After says."),
     "rate_limited": Kind(429, "Too many requests; wait as Retry-After says. See RateLimit."),
     "upload_quota_exceeded": Kind(
         429, "Your organization has uploaded as many bytes as it may today (UTC)."

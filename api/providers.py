@@ -10,10 +10,11 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import httpx2
 from authlib.integrations.base_client.errors import MismatchingStateError, OAuthError
@@ -23,7 +24,7 @@ from joserfc.errors import JoseError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from api.errors import ApiError
-from api.shares import Shares
+from api.shares import Turns
 from core.egress import EgressPolicy
 from core.errors import InvalidInput
 from runtime.adapters.provider_http import ProviderTransport
@@ -38,8 +39,12 @@ SCOPE = "openid email profile"
 CLOCK_SKEW_S = 60
 METADATA_LASTS_S = 300
 MAX_REMEMBERED = 200
-MAX_AT_ONCE = 50  # a provider that hangs holds some memory, and no thread
-MAX_AT_ONCE_OF_ISSUER = 5  # one that hangs must not shut out the others
+# A provider that hangs holds some memory, and no thread. Whoever names it must not shut out the
+# others, nor those who sign on meanwhile: hence parts for each, and two wholes.
+SIGN_ONS_AT_ONCE = 50
+SIGN_ONS_OF_CONNECTION = 5
+SETTINGS_AT_ONCE = 20
+SETTINGS_OF_ORGANIZATION = 3
 # What is wrong with the connection and not with the person.
 OURS = ("invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope")
 
@@ -70,6 +75,20 @@ class Client:
     client_secret: str
 
 
+class Talks:
+    """How many talks there are at once, of one holder and of all; what is more waits its turn."""
+
+    def __init__(self, of_all: int, of_each: int, patience_s: float):
+        self._of_all = Turns(of_all, patience_s)
+        self._of_each = Turns(of_each, patience_s)
+
+    @asynccontextmanager
+    async def take(self, holder: str) -> AsyncIterator[None]:
+        """Wait for a turn and hold it. Raises 503 `busy`."""
+        async with self._of_each.take(holder), self._of_all.take(None):
+            yield
+
+
 class Providers:
     """Talks to providers; remembers for minutes what they publish."""
 
@@ -78,15 +97,25 @@ class Providers:
         self._transport = transport
         self._timeout_s = timeout_s
         self._remembered: OrderedDict[str, tuple[float, Metadata]] = OrderedDict()
-        self._everybody = Shares(MAX_AT_ONCE)
-        self._of_issuer = Shares(MAX_AT_ONCE_OF_ISSUER)
+        self._sign_ons = Talks(SIGN_ONS_AT_ONCE, SIGN_ONS_OF_CONNECTION, timeout_s)
+        self._settings = Talks(SETTINGS_AT_ONCE, SETTINGS_OF_ORGANIZATION, timeout_s)
 
-    async def discover(self, issuer: str, *, afresh: bool = False) -> Metadata:
-        """Return what a provider publishes. Raises sso_provider_unusable or 503."""
-        known = self._remembered.get(issuer)
-        if known and not afresh and time.monotonic() - known[0] < METADATA_LASTS_S:
+    async def try_out(self, issuer: str, organization_id: UUID) -> Metadata:
+        """Read what a provider publishes that an organization wants to name.
+
+        Raises sso_provider_unusable or 503.
+        """
+        return await self._discover(issuer, self._settings, str(organization_id))
+
+    async def _metadata(self, client: Client) -> Metadata:
+        """Return what a client's provider publishes. Raises sso_provider_unusable or 503."""
+        known = self._remembered.get(client.issuer)
+        if known and time.monotonic() - known[0] < METADATA_LASTS_S:
             return known[1]
-        async with self._talk(issuer):
+        return await self._discover(client.issuer, self._sign_ons, client.name)
+
+    async def _discover(self, issuer: str, talks: Talks, holder: str) -> Metadata:
+        async with self._talk(talks, holder):
             async with httpx2.AsyncClient(**self._options()) as client:
                 url = f"{issuer.rstrip('/')}/.well-known/openid-configuration"
                 answer = await client.get(url)
@@ -117,9 +146,9 @@ class Providers:
 
     async def send_there(self, request: Request, client: Client, redirect_uri: str) -> str:
         """Return the provider's address for this browser; what must come back goes into the
-        request's session."""
-        metadata = await self.discover(client.issuer)
-        async with self._talk(client.issuer):
+        request's session. Of a provider that is known nothing is asked, so nobody waits."""
+        metadata = await self._metadata(client)
+        with judged():
             answer = await self._app(client, metadata).authorize_redirect(request, redirect_uri)
         url: str = answer.headers["location"]
         for state in request.session.values():
@@ -131,7 +160,7 @@ class Providers:
 
         Raises sso_state_invalid, sso_denied, sso_token_invalid, sso_provider_unusable or 503.
         """
-        metadata = await self.discover(client.issuer)
+        metadata = await self._metadata(client)
         given = request.query_params.get("iss")  # RFC 9207: which provider sent the browser here
         if given not in (None, metadata.issuer) or (
             given is None and metadata.authorization_response_iss_parameter_supported
@@ -145,7 +174,7 @@ class Providers:
             "aud": exact | {"value": client.client_id},
             "sub": exact, "exp": exact, "iat": exact, "nonce": exact,
         }  # fmt: skip
-        async with self._talk(client.issuer):
+        async with self._talk(self._sign_ons, client.name):
             token = await self._app(client, metadata).authorize_access_token(
                 request, claims_options=options, leeway=CLOCK_SKEW_S
             )
@@ -187,29 +216,36 @@ class Providers:
         }
 
     @asynccontextmanager
-    async def _talk(self, issuer: str) -> AsyncIterator[None]:
+    async def _talk(self, talks: Talks, holder: str) -> AsyncIterator[None]:
         """Bound what is done with a provider, and say in our words what went wrong."""
-        try:
-            with self._of_issuer.hold(issuer), self._everybody.hold(None):
+        async with talks.take(holder):
+            with judged():
                 async with asyncio.timeout(self._timeout_s):
                     yield
-        except MismatchingStateError as error:
-            raise ApiError("sso_state_invalid") from error
-        except OAuthError as error:
-            ours = error.error in OURS
-            raise ApiError("sso_provider_unusable" if ours else "sso_token_invalid") from error
-        except JoseError as error:
-            log.warning("an ID token was refused: %s", type(error).__name__)
-            raise ApiError("sso_token_invalid") from error
-        except httpx2.HTTPStatusError as error:
-            away = error.response.status_code >= 500 or error.response.status_code == 429
-            raise ApiError("unavailable" if away else "sso_provider_unusable") from error
-        except (TimeoutError, httpx2.TransportError) as error:
-            log.warning("a sign-on provider is away: %s", type(error).__name__)
-            raise ApiError("unavailable") from error
-        except (
-            httpx2.InvalidURL, ValueError, TypeError, KeyError, AttributeError, RecursionError,
-        ) as error:  # fmt: skip
-            # whatever else a provider may send that is not what the standard says
-            log.warning("a sign-on provider cannot be used: %s", type(error).__name__)
-            raise ApiError("sso_provider_unusable") from error
+
+
+@contextmanager
+def judged() -> Iterator[None]:
+    """Say in our words what went wrong with a provider."""
+    try:
+        yield
+    except MismatchingStateError as error:
+        raise ApiError("sso_state_invalid") from error
+    except OAuthError as error:
+        ours = error.error in OURS
+        raise ApiError("sso_provider_unusable" if ours else "sso_token_invalid") from error
+    except JoseError as error:
+        log.warning("an ID token was refused: %s", type(error).__name__)
+        raise ApiError("sso_token_invalid") from error
+    except httpx2.HTTPStatusError as error:
+        away = error.response.status_code >= 500 or error.response.status_code == 429
+        raise ApiError("unavailable" if away else "sso_provider_unusable") from error
+    except (TimeoutError, httpx2.TransportError) as error:
+        log.warning("a sign-on provider is away: %s", type(error).__name__)
+        raise ApiError("unavailable") from error
+    except (
+        httpx2.InvalidURL, ValueError, TypeError, KeyError, AttributeError, RecursionError,
+    ) as error:  # fmt: skip
+        # whatever else a provider may send that is not what the standard says
+        log.warning("a sign-on provider cannot be used: %s", type(error).__name__)
+        raise ApiError("sso_provider_unusable") from error

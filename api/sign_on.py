@@ -14,6 +14,7 @@ import json
 import logging
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -23,7 +24,7 @@ import anyio.to_thread
 from fastapi import Request
 from sqlmodel import Session
 
-from api import logins
+from api import logins, throttles
 from api.errors import ApiError, Fault
 from api.schemas.auth import Tokens
 from api.schemas.common import storable
@@ -133,11 +134,22 @@ async def finish(services: Services, request: Request, organization_id: UUID) ->
     if found is None or (str(found.id), found.issuer) != (begun.connection_id, begun.issuer):
         raise ApiError("sso_state_invalid")
     request.scope["session"] = begun.session
+    if "error" not in request.query_params:
+        await anyio.to_thread.run_sync(spend_state, services, begun, request.query_params)
     claims = await services.providers.receive(request, client_of(services.vault, found))
     person = vouched_for(found, claims)
     actor_id = request.state.request_id
     user_id = await anyio.to_thread.run_sync(admit, services, found, person, actor_id)
     return await anyio.to_thread.run_sync(open_session, services, found, user_id, begun.challenge)
+
+
+def spend_state(services: Services, begun: Begun, query: Mapping[str, str]) -> None:
+    """Use the state of a sign-on up, before its provider is asked anything: the answer of one
+    sign-on must not make more than one request in our name. Raises sso_state_invalid."""
+    state = f"_state_{begun.connection_id}_{query.get('state', '')}"  # as Authlib names it
+    lasts = dt.timedelta(seconds=2 * LASTS_S)
+    if state not in begun.session or not throttles.spend_once(services, state, lasts):
+        raise ApiError("sso_state_invalid")
 
 
 def vouched_for(connection: SsoConnection, claims: dict[str, Any]) -> Person:

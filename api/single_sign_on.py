@@ -96,7 +96,7 @@ async def put(services: Services, who: Member, body: SingleSignOnSettings) -> Si
     except InvalidInput as error:
         raise issuer_fault(error.message) from None
     try:
-        await services.providers.discover(body.issuer, afresh=True)
+        await services.providers.try_out(body.issuer, who.organization_id)
     except ApiError as error:
         if error.code != "sso_provider_unusable":
             raise

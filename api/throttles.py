@@ -25,6 +25,9 @@ FREE_FAILURES_ADDRESS = 20  # many people may share an address
 # to keep this bucket empty. NIST SP 800-63B-4 wants no more than 100 failures in a row.
 ACCOUNT_GUESSES = 100
 ACCOUNT_GUESS_BACK_EACH = dt.timedelta(minutes=3)
+# Three requests make a sign-on. A provider is asked at most once for two of them.
+SIGN_ON_REQUESTS_OF_ADDRESS = 300
+SIGN_ON_REQUEST_BACK_EACH = dt.timedelta(seconds=0.5)
 IPV6_HOST_BITS = 64  # whoever has one such address has all of its network
 
 
@@ -110,6 +113,25 @@ def count_address(session: Session, attempt: Attempt) -> float | None:
     return queries.count_attempt(
         session, attempt.address_subject, FREE_FAILURES_ADDRESS, now
     ).wait_s
+
+
+def count_sign_on(services: Services, address: str) -> None:
+    """Count a request of a sign-on, which names no account. Raises 429."""
+    subject = _subject(f"sign-on:{network_of(address)}")
+    most, each = SIGN_ON_REQUESTS_OF_ADDRESS, SIGN_ON_REQUEST_BACK_EACH
+    with Session(services.auth_engine) as session:
+        drawn = queries.draw_attempt(session, subject, most, each, dt.datetime.now(dt.UTC))
+        session.commit()
+    refuse_while_waiting(drawn.wait_s)
+
+
+def spend_once(services: Services, what: str, lasts: dt.timedelta) -> bool:
+    """Use something up in all processes; tell whether it was still there. Good for `lasts`."""
+    with Session(services.auth_engine) as session:
+        now = dt.datetime.now(dt.UTC)
+        drawn = queries.draw_attempt(session, _subject(f"once:{what}"), 1, lasts, now)
+        session.commit()
+    return drawn.wait_s is None
 
 
 def refuse_while_waiting(wait_s: float | None) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from api import sign_on, single_sign_on
+from api import sign_on, single_sign_on, throttles
 from api.deps import Member, ServicesDep, requires_here
 from api.errors import ApiError
 from api.openapi import WITH_BODY, documented
@@ -21,7 +21,14 @@ router = APIRouter()
 settings = APIRouter(
     prefix="/v1/organizations/{organization_id}/single-sign-on", tags=["organizations"]
 )
-browser = APIRouter(prefix="/v1/auth/sso", tags=["auth"])
+
+
+def count_request(request: Request, services: ServicesDep) -> None:
+    """Count a request of somebody whom nobody knows yet. Raises 429."""
+    throttles.count_sign_on(services, request.client.host if request.client else "unknown")
+
+
+browser = APIRouter(prefix="/v1/auth/sso", tags=["auth"], dependencies=[Depends(count_request)])
 
 MANAGE = Operation.MANAGE_SINGLE_SIGN_ON
 AdminHere = Annotated[Member, Depends(requires_here(MANAGE))]
@@ -58,7 +65,7 @@ def delete_single_sign_on(who: AdminHere, services: ServicesDep) -> None:
     "/{organization_id}/login",
     status_code=302,
     response_class=RedirectResponse,
-    **documented("not_found", *PROVIDER),
+    **documented("not_found", "too_many_attempts", *PROVIDER),
 )
 async def begin_sign_on(
     organization_id: UUID,
@@ -78,7 +85,7 @@ async def begin_sign_on(
 
 _callback = documented(
     "sso_state_invalid", "sso_denied", "sso_token_invalid", "sso_email_unverified",
-    "sso_domain_not_allowed", "sso_not_a_member", *PROVIDER,
+    "sso_domain_not_allowed", "sso_not_a_member", "too_many_attempts", *PROVIDER,
 )  # fmt: skip
 _callback["responses"][303] = {
     "description": "Where the deployment names a page: back to it, with `code`"
@@ -120,7 +127,7 @@ async def finish_sign_on(
     return found
 
 
-@browser.post("/token", **documented("sso_code_invalid", *WITH_BODY))
+@browser.post("/token", **documented("sso_code_invalid", "too_many_attempts", *WITH_BODY))
 def exchange_sign_on_code(body: SignOnCode, services: ServicesDep) -> Tokens:
     """Exchange the code that a browser was sent back with, once and within a minute."""
     return sign_on.exchange(services, body)

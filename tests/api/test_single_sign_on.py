@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +16,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
-from api import sign_on
+from api import sign_on, throttles
 from api.app import create_app
 from api.providers import Providers
 from core.egress import EgressPolicy
@@ -320,14 +321,45 @@ def test_a_cookie_is_good_for_ten_minutes(client, alpha, provider, monkeypatch) 
     problem(back(client, url), 400, "sso_state_invalid")
 
 
-def test_a_replayed_code_is_refused_here_and_by_the_provider(client, alpha, provider) -> None:
+def test_a_replayed_answer_is_refused_and_its_provider_not_asked_again(
+    client, alpha, provider
+) -> None:
     connect(client, alpha, provider)
     url = provider.authorize(begin(client, alpha.id).headers["location"])
     cookie = client.cookies[sign_on.COOKIE]
     assert back(client, url).status_code == 200
     problem(back(client, url), 400, "sso_state_invalid")
     client.cookies.set(sign_on.COOKIE, cookie, path=f"/v1/auth/sso/{alpha.id}")
-    problem(back(client, url), 401, "sso_token_invalid")
+    problem(back(client, url), 400, "sso_state_invalid")
+    assert provider.seen().count("/token") == 1
+
+
+def test_a_state_nobody_gave_asks_the_provider_nothing(client, alpha, provider) -> None:
+    connect(client, alpha, provider)
+    url = provider.authorize(begin(client, alpha.id).headers["location"])
+    provider.behave(claims=ADA)
+    for state in ("", "x", "%00", "%C3%BC"):
+        problem(back(client, f"{url}&state={state}"), 400, "sso_state_invalid")
+        problem(back(client, f"{urlsplit(url).path}?state={state}"), 400, "sso_state_invalid")
+    assert provider.seen() == []
+
+
+def test_an_address_begins_and_ends_only_so_many_sign_ons(
+    client, alpha, provider, monkeypatch
+) -> None:
+    connect(client, alpha, provider)
+    monkeypatch.setattr(throttles, "SIGN_ON_REQUESTS_OF_ADDRESS", 3)
+    monkeypatch.setattr(throttles, "SIGN_ON_REQUEST_BACK_EACH", dt.timedelta(hours=1))
+    assert sign_in(client, alpha.id, provider).status_code == 200
+    came = provider.authorize(begin(client, alpha.id).headers["location"])
+    body = {"code": "x" * 43, "verifier": "x" * 43}
+    for refused in (
+        begin(client, alpha.id),
+        back(client, came),
+        client.post("/v1/auth/sso/token", json=body),
+    ):
+        problem(refused, 429, "too_many_attempts")
+        assert int(refused.headers["retry-after"]) > 3000
 
 
 def test_a_code_of_another_browsers_sign_on_fails_by_pkce(
