@@ -98,6 +98,7 @@ def find_identity(
             USER.id.label("seen"),
             USER.disabled_at,
             USER.deleted_at,
+            MEMBER.user_id.label("member"),
             MEMBER.deleted_at.label("removed_at"),
         )
         .outerjoin(USER, USER.id == IDENTITY.user_id)
@@ -117,6 +118,8 @@ def find_identity(
         return None
     if row.seen is None or row.disabled_at is not None or row.deleted_at is not None:
         return row.user_id, Standing.CLOSED
+    if row.member is None:  # purged long after it ended: an identity alone admits nobody
+        return row.user_id, Standing.STRANGER
     return row.user_id, Standing.REMOVED if row.removed_at is not None else Standing.MEMBER
 
 

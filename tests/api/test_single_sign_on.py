@@ -15,13 +15,17 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
+from sqlmodel import Session
 
 from api import sign_on, throttles
 from api.app import create_app
 from api.providers import Providers
 from core.egress import EgressPolicy
 from core.permissions import Role
+from db.queries import single_sign_on as queries
+from db.queries.single_sign_on import Person, Standing
 from runtime.adapters.provider_http import ProviderTransport
+from runtime.users_cli import reset_password
 from tests.api.conftest import Tenant, problem
 from tests.sign_on_provider import CLIENT_ID, CLIENT_SECRET, Provider, running_provider
 
@@ -665,6 +669,76 @@ def test_a_removed_member_stays_out_until_an_admin_adds_them_again(
         writing.execute(text(end.format("NULL")), new)
     provider.behave(claims=NEW)
     assert sign_in(client, alpha.id, provider).status_code == 200
+
+
+def test_an_identity_without_any_membership_is_no_members(
+    client, world, alpha, provider, admin_engine
+) -> None:
+    connect(client, alpha, provider)
+    provider.behave(claims=NEW)
+    assert sign_in(client, alpha.id, provider).status_code == 200
+    user_id = world.user_id("new@alpha.example")
+    person = Person(provider.issuer, "new-1", "new@alpha.example")
+    with Session(admin_engine) as session:  # whom row-level security hides nothing from
+        found = queries.find_connection(session, alpha.id)
+        assert found is not None
+        known = queries.find_identity(session, alpha.id, found.id, person)
+        assert known == (user_id, Standing.MEMBER)
+        session.execute(
+            text("DELETE FROM user_organization_roles WHERE user_id = :u"), {"u": user_id}
+        )
+        known = queries.find_identity(session, alpha.id, found.id, person)
+        assert known == (user_id, Standing.STRANGER)
+        session.commit()
+    problem(sign_in(client, alpha.id, provider), 403, "sso_not_a_member")
+
+
+def invite(client: TestClient, tenant: Tenant, email: str) -> str:
+    answer = client.post(
+        f"/v1/organizations/{tenant.id}/members",
+        headers=tenant.headers,
+        json={"email": email, "role": "user"},
+    )
+    return str(answer.json()["invitation"]["token"])
+
+
+def set_password(client: TestClient, token: str, password: str) -> Any:
+    return client.post("/v1/auth/password", json={"token": token, "new_password": password})
+
+
+def test_the_operator_gives_a_person_the_account_that_another_organization_made(
+    client, world, alpha, beta, provider, hostile, api_settings
+) -> None:
+    # Beta's provider was the first to say the address of somebody whom Alpha has yet to meet
+    connect(client, alpha, provider)
+    connect(client, beta, hostile, allowed_domains=["alpha.example"])
+    hostile.behave(claims=NEW | {"sub": "squatter"})
+    squatter = bearer(sign_in(client, beta.id, hostile))
+    its, words = invite(client, beta, "new@alpha.example"), "neon giraffe paints quietly"
+    assert set_password(client, its, words).status_code == 204
+    provider.behave(claims=NEW)
+    problem(sign_in(client, alpha.id, provider), 403, "sso_not_a_member")
+    token = invite(client, alpha, "new@alpha.example")
+    problem(set_password(client, token, "violet harbour sings"), 409, "account_exists")
+    problem(sign_in(client, alpha.id, provider), 403, "sso_not_a_member")
+    # no more than an invitation, and what a password opens is not Alpha's until it is accepted
+    reset, _ = reset_password(api_settings, "new@alpha.example")
+    assert set_password(client, reset, "copper violin under bridges").status_code == 204
+    problem(client.get("/v1/auth/me", headers=squatter), 401, "unauthenticated")
+    log_in = {"email": "new@alpha.example", "password": words}
+    problem(client.post("/v1/auth/login", json=log_in), 401, "invalid_credentials")
+    own = bearer(
+        client.post("/v1/auth/login", json=log_in | {"password": "copper violin under bridges"})
+    )
+    assert client.post("/v1/auth/join", headers=own, json={"token": token}).status_code == 200
+    assert client_sees(client, sign_in(client, alpha.id, provider)) == [str(alpha.id)]
+    assert client_sees(client, sign_in(client, beta.id, hostile)) == [str(beta.id)]
+    theirs = invite(client, beta, "new@alpha.example")
+    problem(set_password(client, its, "lemon tractor at midnight"), 401, "invalid_one_time_token")
+    where = f"/v1/organizations/{beta.id}/members/{world.user_id('new@alpha.example')}"
+    assert client.delete(where, headers=beta.headers).status_code == 204
+    theirs = invite(client, beta, "new@alpha.example")  # nor by beginning anew
+    problem(set_password(client, theirs, "lemon tractor at midnight"), 409, "account_exists")
 
 
 @pytest.mark.parametrize("column", ["disabled_at", "deleted_at"])
