@@ -17,6 +17,7 @@ from api import docs, errors, idempotency, openapi, parameters
 from api.etags import Conditional
 from api.json_bodies import StrictJson
 from api.middleware import BodyLimit, HeadLimit, RequestContext
+from api.openapi_words import TAGS
 from api.routes import (
     api_keys,
     audit,
@@ -42,6 +43,7 @@ from api.routes import (
 )
 from api.services import Services, build
 from api.watching import Meters, Watch
+from core import VERSION
 from core.ports import Pipeline, Storage
 from db.engine import refuse_dangerous_role
 from runtime.logging import configure as configure_logging
@@ -108,7 +110,8 @@ def create_app(
     services = build(settings, storage, pipeline)
     app = FastAPI(
         title="tonnage",
-        version="1",
+        version=VERSION,
+        openapi_tags=TAGS,
         description=DESCRIPTION,
         lifespan=lifespan_of(connect_pipeline, tracing),
         generate_unique_id_function=openapi.operation_id,

@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 
 from api.errors import CATALOG, MEDIA_TYPE
 from api.idempotency import HEADER, takes_key
+from api.openapi_words import describe_fields, renamed, summary_of
 from api.schemas.common import Problem
 from api.schemas.examples import BY_SCHEMA
 from core.permissions import ALLOWED, Operation
@@ -132,14 +133,16 @@ def install(app: FastAPI) -> None:
             # put in here: FastAPI leaves out of a model's own examples whatever is null
             for name, shown in BY_SCHEMA.items():
                 schemas[name]["examples"] = [shown]
+            describe_fields(schemas)
             for address, path in document["paths"].items():
                 for name, method in path.items():
                     add_conventions(address, name, method)
                     anybody = ["everybody with a login" if "security" in method else "no login"]
                     words = f"Roles: {', '.join(method.get('x-roles', anybody))}."
                     told = method.get("description", "")
+                    method["summary"] = summary_of(told) or method["summary"]
                     method["description"] = f"{told}\n\n{words}".strip()
-            app.openapi_schema = document
+            app.openapi_schema = renamed(document)
         return app.openapi_schema
 
     app.openapi = complete  # type: ignore[method-assign]

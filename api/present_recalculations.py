@@ -8,7 +8,7 @@ from api.recalculations import Found
 from api.schemas.common import AuditEntry
 from api.schemas.recalculations import (
     CitedFactor,
-    OneFigure,
+    RecalculatedFigure,
     RecalculationDetail,
     RecalculationItem,
     RecalculationProgress,
@@ -75,11 +75,11 @@ def row_item(shown: ShownRow) -> RecalculationRowItem:
         sheet=shown.sheet,
         row=shown.row_number,
         activity_name=shown.activity_name,
-        old=OneFigure(
+        old=RecalculatedFigure(
             kg_co2e=row.old_kg, scope=row.old_scope, biogenic=row.old_biogenic,
             factor=cited(row.old_factor_id, shown.old),
         ),
-        new=OneFigure(
+        new=RecalculatedFigure(
             kg_co2e=row.new_kg, scope=row.new_scope, biogenic=row.new_biogenic,
             factor=cited(row.new_factor_id, shown.new),
         ),

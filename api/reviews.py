@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from api import etags
 from api.deps import Member
 from api.errors import ApiError
-from api.schemas.reviews import Action, Resolution
+from api.schemas.reviews import Resolution, ReviewAction
 from api.services import Services
 from core.calculation import Held, calculate
 from core.contracts import ReviewRef
@@ -28,7 +28,11 @@ from runtime.adapters.rates_ecb import EcbRates
 log = logging.getLogger("tonnage.api")
 
 APPLY_WAIT_S = 2.5
-STATUS = {Action.ACCEPT: "accepted", Action.CHOOSE: "chosen", Action.REJECT: "rejected"}
+STATUS = {
+    ReviewAction.ACCEPT: "accepted",
+    ReviewAction.CHOOSE: "chosen",
+    ReviewAction.REJECT: "rejected",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ def require_whole_organization(who: Member) -> None:
 
 def wanted_factor(body: Resolution, decision: Decision) -> UUID | None:
     """Name the factor that a resolution is about; None where there is none."""
-    if body.action is not Action.ACCEPT:
+    if body.action is not ReviewAction.ACCEPT:
         return body.emission_factor_id
     candidates = decision.candidates
     return decision.emission_factor_id or (UUID(candidates[0]["factor_id"]) if candidates else None)
@@ -61,7 +65,7 @@ def choose_factor(
     session: TenantSession, organization_id: UUID, body: Resolution, wanted: UUID | None
 ) -> EmissionFactor | None:
     """Return the factor of a resolution; None for a rejection. Raises 422."""
-    if body.action is Action.REJECT:
+    if body.action is ReviewAction.REJECT:
         return None
     if wanted is None:  # the schema requires it to choose
         raise ApiError("no_candidate")

@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from api import logins
 from api.deps import PrincipalDep, ServicesDep
 from api.openapi import SIGNED_IN, WITH_BODY, documented
-from api.schemas.auth import Login, Me, OrganizationAccess, ProjectName, Refresh, Tokens
+from api.schemas.auth import CurrentUser, Login, OrganizationAccess, ProjectName, Refresh, Tokens
 from api.services import Services
 from api.throttles import Attempt
 from core.permissions import Role, features, reach_of
@@ -43,12 +43,12 @@ def logout(who: PrincipalDep, services: ServicesDep) -> None:
 
 
 @router.get("/me", **documented(*SIGNED_IN))
-async def get_me(who: PrincipalDep, services: ServicesDep) -> Me:
+async def get_me(who: PrincipalDep, services: ServicesDep) -> CurrentUser:
     """Return the user with their organizations, projects and what they may do there."""
     organizations = [
         await run_in_threadpool(access, services, membership) for membership in who.memberships
     ]
-    return Me(
+    return CurrentUser(
         id=who.user_id,
         email=who.email,
         first_name=who.first_name,

@@ -84,7 +84,7 @@ class OrganizationAccess(OrganizationRole):
     features: dict[str, bool] = Field(description="What this membership may do")
 
 
-class Me(Answer):
+class CurrentUser(Answer):
     """The user as of now."""
 
     id: UUID

@@ -359,7 +359,7 @@ REPORT_ACCEPTED: dict[str, Any] = {
 
 BY_SCHEMA: dict[str, dict[str, Any]] = {
     "Tokens": TOKENS,
-    "Me": ME,
+    "CurrentUser": ME,
     "OrganizationAccess": ME["organizations"][0],
     "OrganizationList": ORGANIZATIONS,
     "FileAccepted": ACCEPTED,

@@ -168,7 +168,7 @@ class CitedFactor(Answer):
     unit: str
 
 
-class OneFigure(Answer):
+class RecalculatedFigure(Answer):
     """A figure on one side of a row."""
 
     kg_co2e: float
@@ -193,8 +193,8 @@ class RecalculationRowItem(Answer):
     sheet: str | None
     row: int | None
     activity_name: str | None
-    old: OneFigure
-    new: OneFigure
+    old: RecalculatedFigure
+    new: RecalculatedFigure
     difference_kg_co2e: float
     changed: bool
     reason: WhyChanged

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from api.schemas.common import Answer, AuditTrail, Body, Pagination, Text
 
 
-class Action(StrEnum):
+class ReviewAction(StrEnum):
     """What a person may do with a review."""
 
     ACCEPT = "accept"
@@ -23,7 +23,7 @@ class Action(StrEnum):
 class Resolution(Body):
     """How a review is resolved, for all rows of its activity."""
 
-    action: Action = Field(
+    action: ReviewAction = Field(
         description="`accept` the factor in use or, where none is, the first candidate; `choose` "
         "another; `reject`: no factor fits, its rows get no figure"
     )
@@ -40,7 +40,7 @@ class Resolution(Body):
     def choosing_names_a_factor(cls, factor_id: UUID | None, info: ValidationInfo) -> UUID | None:
         """Require a factor to choose, and none otherwise; a wrong action is told by itself."""
         action = info.data.get("action")
-        if action is not None and (action is Action.CHOOSE) != (factor_id is not None):
+        if action is not None and (action is ReviewAction.CHOOSE) != (factor_id is not None):
             raise ValueError("is needed to choose, and only then")
         return factor_id
 

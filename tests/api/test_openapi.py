@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from api.openapi_words import FIELDS, RENAMED, summary_of
 
 
 @pytest.fixture
@@ -89,3 +93,50 @@ def test_a_field_that_may_be_left_out_of_a_patch_shows_no_default(document) -> N
         assert "required" not in schema
         for field, told in schema["properties"].items():
             assert "default" not in told, (name, field)
+
+
+def test_the_document_has_the_packages_version_and_says_what_each_tag_holds(document) -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    assert document["info"]["version"] == project["project"]["version"]
+    used = {tag for _, operation in operations(document) for tag in operation["tags"]}
+    assert {tag["name"] for tag in document["tags"] if tag["description"]} == used
+
+
+def test_a_summary_says_what_an_operation_does(document) -> None:
+    for name, operation in operations(document):
+        assert operation["description"].startswith(operation["summary"].split(" ")[0]), name
+        assert len(operation["summary"]) <= 100, name
+        words = operation["operationId"].replace("_", " ").title()
+        assert operation["summary"] != words or " " not in words, name
+
+
+@pytest.mark.parametrize(
+    ("told", "summary"),
+    [
+        ("Make a key. Its secret is shown once.", "Make a key"),
+        ("Upload a file; it is\nwatched.", "Upload a file"),
+        ("Send the event `webhook.test`, now.", "Send the event `webhook.test`, now"),
+    ],
+)  # fmt: skip
+def test_the_first_clause_is_the_summary(told: str, summary: str) -> None:
+    assert summary_of(told) == summary
+
+
+def test_no_schema_has_a_name_that_says_nothing_by_itself(document) -> None:
+    schemas = document["components"]["schemas"]
+    assert not {"Action", "Basis", "Me", "OneFigure", "Status", *RENAMED} & set(schemas)
+    assert set(RENAMED.values()) <= set(schemas)
+    text = str(document)
+    for name in RENAMED:
+        assert f"#/components/schemas/{name}'" not in text
+
+
+def test_what_figures_files_reviews_reports_and_factors_hold_is_described(document) -> None:
+    every = [
+        (name, field, shape)
+        for name, schema in document["components"]["schemas"].items()
+        for field, shape in schema.get("properties", {}).items()
+    ]
+    assert {field for _, field, _ in every} >= set(FIELDS)
+    silent = [(name, field) for name, field, shape in every if "description" not in shape]
+    assert len(silent) < len(every) * 0.4
