@@ -8,15 +8,30 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from core.annotated import COLUMNS, Record, is_plain_number, names_of
+from core.annotated import COLUMNS, Record, RowOutcome, is_plain_number, names_of
 from core.parsing.report import ParseReport
 from core.reporting import harmless, plain_number
-from core.spreadsheet import Cell, workbook_chunks
+from core.spreadsheet import Cell, Look, workbook_chunks
 
 _CHUNK_CHARACTERS = 1 << 17
 # Digits and what may group, sign or end them: no formula can be made of these. Anything else that
 # begins like a formula is no number.
 _FIGURES = re.compile(r"[-+]?\(?[0-9][0-9.,'\u2019\u00a0 ]*\)?\s?%?")
+
+# In the order of COLUMNS; pale, so that black text stays readable.
+_LOOK = Look(
+    frozen_columns=4,
+    widths=(12, 7, 8, 12, 22, 60, 14, 14, 44, 18, 20),
+    other_width=16,
+    filtered=True,
+    filled_column=COLUMNS.index("outcome"),
+    fills={
+        RowOutcome.CALCULATED.value: "DDEFE0",
+        RowOutcome.IN_REVIEW.value: "FFF0CC",
+        RowOutcome.REJECTED.value: "F8D7DA",
+        RowOutcome.SKIPPED.value: "E7E7E7",
+    },
+)
 
 
 def csv_chunks(report: ParseReport, records: Iterable[Record]) -> Iterator[bytes]:
@@ -68,7 +83,7 @@ def sheet_chunks(report: ParseReport, records: Iterable[Record]) -> Iterator[byt
             of_sheet = [table for table in report.tables if table.sheet == sheet]
             yield sheet or "Rows", [*COLUMNS, *names_of(of_sheet)], map(_cells, group)
 
-    return workbook_chunks(tables(), frozen_columns=4)
+    return workbook_chunks(tables(), look=_LOOK)
 
 
 def _cells(record: Record) -> list[Cell]:

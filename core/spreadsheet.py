@@ -2,14 +2,16 @@
 
 Libraries write a workbook to a file first; a million rows would keep the reader waiting for
 minutes, and a proxy would give up. What is written here is the least that the format asks for
-(ECMA-376 part 1, §18): texts within their cells, numbers, one bold style for the headings.
+(ECMA-376 part 1, §18): texts within their cells, numbers, one bold style for the headings, and what
+is said once a sheet: widths, a filter, fills that follow from the text of a column.
 """
 
 from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from html import escape
 
@@ -38,15 +40,71 @@ _RELS = (
 )
 _XF = 'numFmtId="0" fillId="0" borderId="0"'
 _FONT = '<sz val="11"/><name val="Calibri"/>'
-_STYLES = (
+_STYLES = (  # of all workbooks; the fills of one stand behind
     f'{_HEAD}<styleSheet xmlns="{_MAIN}"><fonts count="2"><font>{_FONT}</font><font><b/>{_FONT}'
     '</font></fonts><fills count="2"><fill><patternFill patternType="none"/></fill><fill>'
     '<patternFill patternType="gray125"/></fill></fills><borders count="1"><border><left/><right/>'
     '<top/><bottom/><diagonal/></border></borders><cellStyleXfs count="1">'
     f'<xf fontId="0" {_XF}/></cellStyleXfs><cellXfs count="2"><xf fontId="0" xfId="0" {_XF}/>'
     f'<xf fontId="1" xfId="0" applyFont="1" {_XF}/></cellXfs><cellStyles count="1">'
-    '<cellStyle name="Normal" xfId="0" builtinId="0"/></cellStyles></styleSheet>'
+    '<cellStyle name="Normal" xfId="0" builtinId="0"/></cellStyles>'
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How sheets look. `fills` are text → RGB for the cells of `filled_column` that hold it."""
+
+    frozen_columns: int = 0
+    widths: Sequence[int] = ()  # of the first columns, in characters
+    other_width: int | None = None
+    filtered: bool = False
+    filled_column: int = 0
+    fills: Mapping[str, str] = field(default_factory=dict)
+
+    def columns_xml(self) -> str:
+        """Return the widths of columns."""
+        found = [
+            f'<col min="{n}" max="{n}" width="{width}" customWidth="1"/>'
+            for n, width in enumerate(self.widths, 1)
+        ]
+        if self.other_width is not None:
+            found.append(
+                f'<col min="{len(self.widths) + 1}" max="{SHEET_COLUMNS}" '
+                f'width="{self.other_width}" customWidth="1"/>'
+            )
+        return f"<cols>{''.join(found)}</cols>" if found else ""
+
+    def end_xml(self, columns: int, rows: int) -> str:
+        """Return what stands below the rows of a sheet."""
+        found = []
+        if self.filtered and columns:
+            last = f"{letter_of(min(columns, SHEET_COLUMNS) - 1)}{rows}"
+            found.append(f'<autoFilter ref="A1:{last}"/>')
+        if self.fills and rows > 1:
+            letter = letter_of(self.filled_column)
+            rules = "".join(
+                f'<cfRule type="cellIs" dxfId="{n}" priority="{n + 1}" operator="equal"><formula>'
+                f'"{escape(text, quote=False)}"</formula></cfRule>'
+                for n, text in enumerate(self.fills)
+            )
+            found.append(
+                f'<conditionalFormatting sqref="{letter}2:{letter}{rows}">{rules}'
+                "</conditionalFormatting>"
+            )
+        return "".join(found)
+
+    def styles_xml(self) -> str:
+        """Return the styles of a workbook."""
+        fills = "".join(
+            f'<dxf><fill><patternFill patternType="solid"><fgColor rgb="FF{rgb}"/>'
+            f'<bgColor rgb="FF{rgb}"/></patternFill></fill></dxf>'
+            for rgb in self.fills.values()
+        )
+        return f'{_STYLES}<dxfs count="{len(self.fills)}">{fills}</dxfs></styleSheet>'
+
+
+_PLAIN = Look()
 
 
 class _Sink:
@@ -67,7 +125,7 @@ class _Sink:
         return b"".join(pieces)
 
 
-def workbook_chunks(tables: Iterable[Table], *, frozen_columns: int = 0) -> Iterator[bytes]:
+def workbook_chunks(tables: Iterable[Table], *, look: Look = _PLAIN) -> Iterator[bytes]:
     """Yield the bytes of a workbook, a sheet a table, several where one is too small.
 
     Each table's rows are read to their end before the next table is asked for. A text is a text
@@ -81,13 +139,13 @@ def workbook_chunks(tables: Iterable[Table], *, frozen_columns: int = 0) -> Iter
             pending: Iterator[Sequence[Cell]] | None = iter(rows)
             while pending is not None:
                 names.append(_free_name(name, names))
-                sheet = _Sheet(headings, pending, frozen_columns)
+                sheet = _Sheet(headings, pending, look)
                 with archive.open(f"xl/worksheets/sheet{len(names)}.xml", "w") as entry:
                     for text in sheet.texts():
                         entry.write(text.encode())
                         yield sink.take()
                 pending = sheet.rest
-        for path, text in _frame(names):
+        for path, text in _frame(names, look):
             archive.writestr(path, text)
     yield sink.take()
 
@@ -95,23 +153,22 @@ def workbook_chunks(tables: Iterable[Table], *, frozen_columns: int = 0) -> Iter
 class _Sheet:
     """One sheet. `rest` is what did not find room, None when all did."""
 
-    def __init__(
-        self, headings: Sequence[str], rows: Iterator[Sequence[Cell]], frozen_columns: int
-    ) -> None:
+    def __init__(self, headings: Sequence[str], rows: Iterator[Sequence[Cell]], look: Look) -> None:
         self.rest: Iterator[Sequence[Cell]] | None = None
         self._headings = headings
         self._rows = rows
-        self._frozen = frozen_columns
+        self._look = look
 
     def texts(self) -> Iterator[str]:
         """Yield the XML in pieces."""
-        corner = f"{letter_of(self._frozen)}2"
-        split = f'xSplit="{self._frozen}" ' if self._frozen else ""
-        pane = "bottomRight" if self._frozen else "bottomLeft"
+        frozen = self._look.frozen_columns
+        corner = f"{letter_of(frozen)}2"
+        split = f'xSplit="{frozen}" ' if frozen else ""
+        pane = "bottomRight" if frozen else "bottomLeft"
         pieces = [
             f'{_HEAD}<worksheet xmlns="{_MAIN}"><sheetViews><sheetView workbookViewId="0"><pane '
             f'{split}ySplit="1" topLeftCell="{corner}" activePane="{pane}" state="frozen"/>'
-            "</sheetView></sheetViews><sheetData>",
+            f"</sheetView></sheetViews>{self._look.columns_xml()}<sheetData>",
             row_xml(1, self._headings, style=' s="1"'),
         ]
         size = total = 0
@@ -127,7 +184,8 @@ class _Sheet:
             if number == SHEET_ROWS or total > SHEET_CHARACTERS:
                 self.rest = _unless_empty(self._rows)
                 break
-        yield "".join([*pieces, "</sheetData></worksheet>"])
+        end = self._look.end_xml(len(self._headings), number)
+        yield "".join([*pieces, f"</sheetData>{end}</worksheet>"])
 
 
 def _unless_empty(rows: Iterator[Sequence[Cell]]) -> Iterator[Sequence[Cell]] | None:
@@ -184,7 +242,7 @@ def _free_name(wanted: str, taken: Sequence[str]) -> str:
     return name
 
 
-def _frame(names: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _frame(names: Sequence[str], look: Look) -> Iterator[tuple[str, str]]:
     """Yield the parts that name the sheets."""
     sheets = "".join(
         f'<sheet name="{escape(name)}" sheetId="{n}" r:id="rId{n}"/>'
@@ -204,7 +262,7 @@ def _frame(names: Sequence[str]) -> Iterator[tuple[str, str]]:
         "xl/_rels/workbook.xml.rels",
         f'{_HEAD}<Relationships xmlns="{_RELATIONS}">{related}{styles}</Relationships>',
     )
-    yield "xl/styles.xml", _STYLES
+    yield "xl/styles.xml", look.styles_xml()
     parts = "".join(
         f'<Override PartName="/xl/worksheets/sheet{n}.xml" ContentType="{_TYPES}.worksheet+xml"/>'
         for n in range(1, len(names) + 1)

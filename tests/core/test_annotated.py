@@ -25,6 +25,7 @@ from core.annotated import (
 from core.annotated_tables import csv_chunks, sheet_chunks, shown
 from core.parsing.parse import parse_file
 from core.parsing.report import ParseOptions, ParseReport
+from core.parsing.rows import letter_of
 
 NONE = Note()
 
@@ -140,6 +141,21 @@ def test_a_workbook_comes_back_sheet_by_sheet_and_its_numbers_are_numbers(tmp_pa
         ("Activity", "Distance (km)"), ("Our travel", None), ("Activity", "Distance (km)"),
         ("Taxi", 12),
     ]  # fmt: skip
+
+
+def test_a_workbook_has_room_for_messages_a_filter_and_a_colour_an_outcome(tmp_path: Path) -> None:
+    report, rows = parsed(tmp_path, b"Activity,Quantity,Unit\nDiesel,5,litres\n", "a.csv")
+    data = b"".join(sheet_chunks(report, iter(records(report, rows))))
+    sheet = openpyxl.load_workbook(io.BytesIO(data))["Rows"]
+    widths = {sheet.cell(1, n).value: sheet.column_dimensions[letter_of(n - 1)].width
+              for n in range(1, len(COLUMNS) + 1)}  # fmt: skip
+    assert widths["message"] == 60
+    assert widths["factor_name"] == 44
+    assert sheet.auto_filter.ref == f"A1:N{sheet.max_row}"
+    (colours,) = sheet.conditional_formatting
+    assert str(colours.sqref) == f"D2:D{sheet.max_row}"
+    assert sheet["D1"].value == "outcome"
+    assert {rule.formula[0].strip('"') for rule in colours.rules} == set(RowOutcome)
 
 
 def test_names_of_columns_are_letters_where_tables_differ(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import python_calamine
 from openpyxl.utils.escape import unescape
 
 from core import spreadsheet
-from core.spreadsheet import Cell, workbook_chunks
+from core.spreadsheet import Cell, Look, workbook_chunks
 
 
 def read(data: bytes) -> dict[str, list[tuple[object, ...]]]:
@@ -88,3 +88,31 @@ def test_bytes_come_while_rows_are_still_made() -> None:
     largest = max(len(chunk) for chunk in chunks)
     assert made == 50_000
     assert largest < 200_000
+
+
+def test_widths_filter_and_fills_hold_for_every_sheet() -> None:
+    look = Look(
+        frozen_columns=1, widths=(12, 60), other_width=16, filtered=True, filled_column=1,
+        fills={"rejected": "F8D7DA", "a < b": "FFF0CC"},
+    )  # fmt: skip
+    rows: list[list[Cell]] = [["x", "rejected", 1], ["y", "a < b", 2]]
+    tables = [("one", ["a", "b", "c"], iter(rows)), ("none", ["a", "b", "c"], iter([]))]
+    book = openpyxl.load_workbook(io.BytesIO(b"".join(workbook_chunks(tables, look=look))))
+    one, none = book["one"], book["none"]
+    assert (one.auto_filter.ref, none.auto_filter.ref) == ("A1:C3", "A1:C1")
+    assert [one.column_dimensions[letter].width for letter in "ABC"] == [12, 60, 16]
+    (rules,) = one.conditional_formatting
+    assert str(rules.sqref) == "B2:B3"
+    assert [(rule.formula, rule.dxf.fill.bgColor.rgb) for rule in rules.rules] == [
+        (['"rejected"'], "FFF8D7DA"),
+        (['"a < b"'], "FFFFF0CC"),
+    ]
+    assert not list(none.conditional_formatting)
+    assert list(one.iter_rows(min_row=2, values_only=True)) == [tuple(r) for r in rows]
+
+
+def test_a_plain_workbook_has_neither_filter_nor_fills() -> None:
+    data = b"".join(workbook_chunks([("s", ["h"], iter([["x"]]))]))
+    sheet = openpyxl.load_workbook(io.BytesIO(data))["s"]
+    assert sheet.auto_filter.ref is None
+    assert not list(sheet.conditional_formatting)
