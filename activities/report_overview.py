@@ -15,6 +15,8 @@ from db.models import Report
 from db.queries import emissions, reports
 from db.queries import report_overview as queries
 from db.queries.emissions import EmissionFilter
+from db.queries.report_fallbacks import fallbacks
+from db.queries.report_names import names_of
 
 TABLES = (
     ("scope",), ("scope", "scope3_category"), ("category",), ("activity_type",), ("month",),
@@ -53,7 +55,7 @@ def overview_of(
         by_method=found["method",].lines(),
         contributors=queries.contributors(*scope),
         releases=releases(found["release",], queries.release_facts(session)),
-        fallbacks=queries.fallbacks(*scope),
+        fallbacks=fallbacks(*scope),
         waiting=queries.waiting(*scope),
         upstream_kg=linked.upstream_kg_co2e,
         outside_kg=linked.outside_of_scopes_kg_co2,
@@ -65,20 +67,41 @@ def frame_of(session: TenantSession, report: Report, asked: reports.Criteria) ->
     """Return what stands around the figures."""
     moment, organization = reports.moment_and_organization(session, report.organization_id)
     scope = (session, report.organization_id, asked.reach, asked.wanted)
-    first_on, last_on = queries.period(*scope)
     rules = queries.rules(session, report.organization_id)
     return Frame(
         organization=organization,
         title=report.name,
         description=report.description,
         moment=moment,
-        criteria=tuple(asked.in_words()),
-        first_on=asked.wanted.date_from or first_on,
-        last_on=asked.wanted.date_to or last_on,
+        criteria=tuple(in_names(session, report.organization_id, asked)),
+        period=asked_period(asked.wanted) or shape.period_in_words(*queries.period(*scope)),
         review_below=rules.review_below,
         hold_below=rules.hold_below,
         base_year=rules.base_year,
     )
+
+
+def asked_period(wanted: EmissionFilter) -> str | None:
+    """Return the days that were asked for; None when the criteria name none."""
+    if wanted.date_from is None and wanted.date_to is None:
+        return None
+    return f"{wanted.date_from or 'open'} to {wanted.date_to or 'open'}"
+
+
+def in_names(
+    session: TenantSession, organization_id: UUID, asked: reports.Criteria
+) -> list[tuple[str, str]]:
+    """Return what was chosen as people call it: files and projects by their names."""
+    found = []
+    for name, value in asked.in_words():
+        if name in ("file_id", "project_id", "projects"):
+            ids = [] if value == "none" else [UUID(each) for each in value.split(", ")]
+            called = names_of(session, organization_id, name, ids)
+            shown = ", ".join(called.get(each, str(each)) for each in ids) or "none"
+            found.append((name.removesuffix("_id"), shown))
+        else:
+            found.append((name, value))
+    return found
 
 
 def base_year(

@@ -25,6 +25,10 @@ KEYS = (
     "project_id", "file_name", "file_id", "method", "release", "gwp_set", "band", "contract",
 )  # fmt: skip
 BANDS = ((0.9, "0.9 and above"), (0.75, "0.75 to 0.9"), (0.6, "0.6 to 0.75"), (0.0, "below 0.6"))
+MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September",
+    "October", "November", "December",
+)  # fmt: skip
 DECIDED_BY = {
     "offline": "the ranker of this system, by calibrated confidence",
     "model": "a language model, choosing among the ranker's candidates",
@@ -84,11 +88,16 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """How often something else than what was asked for had to do."""
+    """What rests on something else than what was asked for."""
 
     kind: str
-    activities: int
-    rows: int
+    asked: str
+    used: str
+    totals: Totals
+
+    def is_foreign(self) -> bool:
+        """Tell whether a country's activities were calculated with another place's factor."""
+        return self.kind == "region" and self.asked != "not stated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +109,7 @@ class Frame:
     description: str | None
     moment: dt.datetime
     criteria: Sequence[tuple[str, str]]
-    first_on: dt.date | None
-    last_on: dt.date | None
+    period: str
     review_below: float
     hold_below: float
     base_year: int | None = None
@@ -168,6 +176,27 @@ def plus(left: Totals, right: Totals) -> Totals:
 def rank(totals: Totals) -> tuple[Decimal, Decimal, int]:
     """Return by what lines are put in order."""
     return abs(totals.kg_co2e), abs(totals.biogenic_kg_co2), totals.count
+
+
+def period_in_words(first_on: dt.date | None, last_on: dt.date | None) -> str:
+    """Write a period that figures tell of: to the month, as many dates are known no better."""
+    if first_on is None or last_on is None:
+        return "the figures state no dates"
+    if (first_on.month, last_on.month) == (1, 12):
+        first, last = str(first_on.year), str(last_on.year)
+    else:
+        first, last = (f"{MONTHS[day.month - 1]} {day.year}" for day in (first_on, last_on))
+    return first if first == last else f"{first} to {last}"
+
+
+def by_year(months: Iterable[Line]) -> list[Line]:
+    """Return the sums of years from those of months; what has no date stays by itself."""
+    years: dict[str, Totals] = {}
+    for line in months:
+        label = line.label[:4] if line.label[:4].isdigit() else line.label
+        years[label] = plus(years.get(label, NOTHING), line.totals)
+    order = sorted(years, key=lambda label: (not label.isdigit(), label))
+    return [Line(label, years[label]) for label in order]
 
 
 def summed(lines: Iterable[Line]) -> Totals:

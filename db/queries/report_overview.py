@@ -19,15 +19,13 @@ from sqlalchemy import (
     func,
     literal,
     select,
-    true,
     tuple_,
 )
 from sqlalchemy import text as sql_text
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Session
 
 from core.contracts import FileStatus
-from core.overview import BANDS, KEYS, Contributor, Fallback, Release, Sums, Waiting
+from core.overview import BANDS, KEYS, Contributor, Release, Sums, Waiting
 from core.permissions import Reach
 from core.records import Outcome
 from core.reporting import NO_SCOPE, OUTSIDE_SCOPES, Cell, Totals
@@ -285,31 +283,6 @@ def waiting(
         flagged=int(reviews[1]),
         kg_flagged=float(reviews[2]),
     )
-
-
-def fallbacks(
-    session: Session, organization_id: UUID, reach: Reach, wanted: EmissionFilter
-) -> list[Fallback]:
-    """Return how often a decision took another region, year or the like than was asked for."""
-    fallback = func.jsonb_array_elements(DECISION.fallbacks, type_=JSONB).column_valued("fallback")
-    rows = session.execute(
-        select(
-            fallback["kind"].astext,
-            func.count(),
-            func.coalesce(func.sum(DECISION.row_count), 0),
-        )
-        .select_from(DECISION)
-        .join(fallback.scalar_alias, true())
-        .where(
-            DECISION.organization_id == organization_id,
-            DECISION.deleted_at.is_(None),
-            DECISION.emission_factor_id.is_not(None),
-            DECISION.file_id.in_(select(FILE.id).where(*_files(organization_id, reach, wanted))),
-        )
-        .group_by(ordinal(0))
-        .order_by(func.count().desc(), ordinal(0))
-    )
-    return [Fallback(kind, activities, int(rows_)) for kind, activities, rows_ in rows]
 
 
 def release_facts(session: Session) -> dict[str, Release]:

@@ -203,7 +203,7 @@ class Writing:
         for label, value in (
             ("Organization", frame.organization),
             ("About", frame.description or "–"),
-            ("Period", f"{frame.first_on or 'open'} to {frame.last_on or 'open'}"),
+            ("Period", frame.period),
             ("Criteria", criteria or "none: every figure"),
             ("Figures as of", f"{frame.moment:%Y-%m-%d %H:%M:%S} UTC"),
         ):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from core import exact
-from core.overview import DECIDED_BY, Line, Overview, cut, share
+from core.overview import DECIDED_BY, Line, Overview, by_year, cut, share
 from core.reporting import (
     DETAIL_INDEX,
     MEDIA_TYPES,
@@ -69,7 +69,7 @@ class PdfRenderer:
         details = detail_rows(content.details) if content.with_details else []
         content.all_read()
         rendered: str = (
-            environment()
+            environment(tonnes_of(overview.totals))
             .get_template("report.html")
             .render(
                 content=content,
@@ -89,7 +89,7 @@ class PdfRenderer:
         return rendered
 
 
-def environment() -> Any:
+def environment(tonnes: Callable[[Decimal | float], str]) -> Any:
     """Return the templates; every text is escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -132,10 +132,22 @@ def fonts() -> Mapping[str, str]:
     }
 
 
-def tonnes(kg: Decimal | float) -> str:
-    """Write kg as tonnes with three decimals: to the kilogram."""
-    value = Decimal(repr(kg)) if isinstance(kg, float) else kg
-    return f"{value / 1000:,.3f}"
+def tonnes_of(whole: Totals) -> Callable[[Decimal | float], str]:
+    """Return how kg are written as tonnes, with as many decimals as the total makes sense of.
+
+    Never three: in half of Europe 229.630 is a number of six digits. All digits stand at the end.
+    """
+    most = max(abs(whole.kg_co2e), abs(whole.biogenic_kg_co2)) / 1000
+    places = 1 if most >= 10 else 2 if most >= 1 else 4
+    least = Decimal(1).scaleb(-places)
+
+    def tonnes(kg: Decimal | float) -> str:
+        value = (Decimal(repr(kg)) if isinstance(kg, float) else kg) / 1000
+        if value and abs(value) < least / 2:
+            return f"< {least}" if value > 0 else f"> -{least}"
+        return f"{value:,.{places}f}"
+
+    return tonnes
 
 
 def quantity(value: float) -> str:
@@ -152,7 +164,9 @@ def percent(part: float | None) -> str:
 
 def tables(view: Overview) -> list[tuple[str, list[Line]]]:
     """Return the tables of "Where it comes from"; one that tells nothing apart is left out."""
+    years = by_year(view.by_month)
     every = (
+        ("By year", years if sum(line.label.isdigit() for line in years) > 1 else []),
         ("By category", view.by_category),
         ("By activity type", view.by_type),
         ("By region", view.by_region),
