@@ -207,6 +207,11 @@ def summed(lines: Iterable[Line]) -> Totals:
     return total
 
 
+def foreign(fallbacks: Iterable[Fallback]) -> Totals:
+    """Return the sum of what rests on another place's factor."""
+    return summed(Line(one.kind, one.totals) for one in fallbacks if one.is_foreign())
+
+
 def cut(lines: Sequence[Line], most: int) -> list[Line]:
     """Return the first lines, and the others as one."""
     if len(lines) <= most:

@@ -235,9 +235,6 @@ def files_concerned(organization_id: UUID, reach: Reach, wanted: EmissionFilter)
     return found
 
 
-_files = files_concerned
-
-
 def waiting(
     session: Session, organization_id: UUID, reach: Reach, wanted: EmissionFilter
 ) -> Waiting:
@@ -251,7 +248,7 @@ def waiting(
             func.coalesce(func.sum(FILE.rows_in_review), 0),
             func.coalesce(func.sum(FILE.rows_rejected), 0),
             func.coalesce(func.sum(FILE.rows_no_activity), 0),
-        ).where(*_files(organization_id, reach, wanted))
+        ).where(*files_concerned(organization_id, reach, wanted))
     ).one()
     flagged = DECISION.outcome == Outcome.FLAGGED.value
     reviews = session.execute(
@@ -269,7 +266,9 @@ def waiting(
             REVIEW.organization_id == organization_id,
             REVIEW.status == "open",
             REVIEW.deleted_at.is_(None),
-            REVIEW.file_id.in_(select(FILE.id).where(*_files(organization_id, reach, wanted))),
+            REVIEW.file_id.in_(
+                select(FILE.id).where(*files_concerned(organization_id, reach, wanted))
+            ),
         )
     ).one()
     return Waiting(
@@ -358,7 +357,7 @@ def rejected_rows(
         .where(
             ISSUE.organization_id == organization_id,
             ISSUE.severity == "rejected",
-            *_files(organization_id, reach, wanted),
+            *files_concerned(organization_id, reach, wanted),
         )
         .order_by(ISSUE.file_id, ISSUE.row_number, ISSUE.id)
         .limit(MOST_ISSUES)

@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from core.overview import Line, Overview, cut, summed
+from core.overview import Line, Overview, cut, foreign, summed
 from core.reporting import (
     DETAIL_INDEX,
     FACTOR_COLUMNS,
@@ -206,7 +206,11 @@ class Writing:
             ("Period", frame.period),
             ("Criteria", criteria or "none: every figure"),
             ("Figures as of", f"{frame.moment:%Y-%m-%d %H:%M:%S} UTC"),
+            ("Warning", self.content.duplicates.warning() or ""),
+            ("Rests on another place's factor", foreign_words(self.view)),
         ):
+            if not value:
+                continue
             sheet.write_string(row, 0, label)
             sheet.write_string(row, 1, text(value))
             row += 1
@@ -217,7 +221,8 @@ class Writing:
             ("… calculated", waiting.calculated),
             ("… of these listed for review: matched with little confidence", waiting.flagged),
             ("… waiting for a person, in no figure", waiting.in_review),
-            ("… rejected, see Issues", waiting.rejected),
+            ("… rejected: needs you, see Issues", waiting.rejected - waiting.no_activity),
+            ("… no activity: blank, total, heading, note", waiting.no_activity),
         ):
             sheet.write_string(row, 0, label)
             sheet.write_number(row, 1, count, self.whole)
@@ -337,6 +342,12 @@ class Writing:
                 sheet.write_formula(row, place + away, made, shape, value)
             else:
                 sheet.write_number(row, place + away, value, shape)
+
+
+def foreign_words(view: Overview) -> str:
+    """Return how much rests on another place's factor; nothing when nothing does."""
+    found = foreign(view.fallbacks)
+    return f"{found.kg_co2e / 1000:,.1f} t CO2e" if found.count else ""
 
 
 def of_scope(label: str) -> Conditions | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from core import exact
-from core.overview import DECIDED_BY, Line, Overview, by_year, cut, share
+from core.overview import DECIDED_BY, Line, Overview, by_year, cut, foreign, share
 from core.reporting import (
     DETAIL_INDEX,
     MEDIA_TYPES,
@@ -84,6 +84,9 @@ class PdfRenderer:
                 details=details,
                 base={line.label: line.totals for line in overview.base_year},
                 decided_by=DECIDED_BY,
+                fallbacks=overview.fallbacks[:MOST_LINES],
+                more_fallbacks=max(0, len(overview.fallbacks) - MOST_LINES),
+                foreign=foreign(overview.fallbacks),
             )
         )
         return rendered

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import Engine, text
 from sqlmodel import Session
 
 from activities.report import GenerateReports
+from core.contracts import FileRef
+from core.keys import report_key
+from core.overview import Line, by_year, period_in_words
+from core.overview import foreign as foreign_sum
 from core.permissions import Reach
 from core.records import NO_ACTIVITY
-from core.reporting import Duplicates, ReportFormat
+from core.reporting import Duplicates, ReportFormat, Totals
 from db.engine import tenant_session
+from db.ids import uuid7
+from db.models import Decision
 from db.queries import report_overview
 from db.queries.emissions import EmissionFilter
 from db.queries.report_duplicates import duplicates
+from db.queries.report_fallbacks import fallbacks
 from runtime.adapters.renderer_csv import CsvRenderer
 from runtime.adapters.renderer_excel import ExcelRenderer
-from runtime.adapters.renderer_pdf import PdfRenderer
+from runtime.adapters.renderer_pdf import PdfRenderer, tonnes_of
 from runtime.adapters.storage_local import LocalStorage
-from tests.activities.test_report import done, emission, row_of
-from tests.activities.test_report_formats import Workbook, ask, made
+from tests.activities.test_report import add, done, emission, row_of
+from tests.activities.test_report_formats import Workbook, ask, made, pages, squeezed, stored
 from tests.factories import Uploader
 
 pytestmark = pytest.mark.timeout(240)
@@ -111,6 +121,13 @@ def test_every_format_and_the_reports_row_warn_of_copies_and_split_the_rejected(
 
     ref = ask(uploader, ReportFormat.PDF, details=False)
     assert run(generate.generate_report, ref).status == "completed"
+    key = report_key(ref.organization_id, ref.report_id, ReportFormat.PDF)
+    shown = squeezed(pages(stored(uploader, key)))
+    assert squeezed([warning]) in shown
+    assert squeezed([rows]) in shown.replace("9rows=", "9=")
+    assert "Of9rowsinthesefiles,1waitforaperson'sdecisionand2couldnotberead" in shown.replace(
+        "’", "'"
+    )
     assert row_of(uploader, ref).contents == {
         "rows": {
             "total": 9, "calculated": 2, "in_review": 1, "rejected": 6, "no_activity": 4,
@@ -126,3 +143,84 @@ def test_the_codes_of_no_activity_are_those_of_rows_without_data() -> None:
 
     unreadable = {"cell_too_large", "bad_character"}
     assert {code for code, _ in _KINDS.values()} - unreadable == set(NO_ACTIVITY)
+
+
+def test_what_rests_on_another_countrys_factor_is_summed_by_what_was_used(
+    uploader: Uploader, generate: GenerateReports, run: Any
+) -> None:
+    """150 + 40 of GB and 5 of DE rest on US factors; 7 named no place; 1 rests on nothing else."""
+    file = done(uploader, "spend.xlsx")
+    foreign = [
+        (decided(uploader, file, place, used, "price"), kg)
+        for place, used, kg in (("GB", "US", 150e3), ("GB", "US", 40e3), ("DE", "US", 5e3))
+    ]
+    unplaced = (decided(uploader, file, "not stated", "GB", "year"), 7e3)
+    for row, (decision, kg) in enumerate([*foreign, unplaced, (None, 1e3)], start=2):
+        emission(uploader, file, row, kg, decision_id=decision)
+    organization_id = uploader.organization_id
+    with tenant_session(uploader.engine, organization_id) as session:
+        found = fallbacks(session, organization_id, Reach(), EmissionFilter())
+    lines = {(one.kind, one.asked, one.used): one.totals.kg_co2e for one in found}
+    assert lines["region", "GB", "US"] == 190_000
+    assert lines["region", "DE", "US"] == 5000
+    assert lines["region", "not stated", "GB"] == 7000
+    assert found[0].totals.kg_co2e == max(lines.values())
+    assert foreign_sum(found).kg_co2e == 195_000
+    data = made(uploader, generate, run, ReportFormat.PDF, wanted=EmissionFilter(
+        file_id=file.file_id))  # fmt: skip
+    shown = squeezed(pages(data))
+    assert "195.0tCO2erestonanotherplace'sfactor" in shown.replace("’", "'")
+    assert "file=spend.xlsx" in shown
+    assert str(file.file_id) not in squeezed(pages(data)[:1])
+
+
+def decided(uploader: Uploader, file: FileRef, asked: str, used: str, kind: str) -> UUID:
+    """Add a decision that took another place than was asked for, and something else beside."""
+    chosen = [
+        {"kind": "region", "requested": asked, "used": used},
+        {"kind": kind, "requested": "2024", "used": "2022"},
+    ]
+    return add(
+        uploader, Decision, file_id=file.file_id, activity_key=uuid7().hex, activity={},
+        row_count=1, volume_total=1.0, outcome="flagged", method="offline", confidence=0.8,
+        candidates=[], reasons=[], fallbacks=chosen,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "words"),
+    [
+        (None, None, "the figures state no dates"),
+        (dt.date(2024, 1, 15), dt.date(2025, 6, 1), "January 2024 to June 2025"),
+        (dt.date(2024, 3, 1), dt.date(2024, 3, 31), "March 2024"),
+        (dt.date(2024, 1, 1), dt.date(2024, 12, 31), "2024"),
+        (dt.date(2024, 1, 1), dt.date(2025, 12, 31), "2024 to 2025"),
+    ],
+)
+def test_a_period_is_told_to_the_month(
+    first: dt.date | None, last: dt.date | None, words: str
+) -> None:
+    assert period_in_words(first, last) == words
+
+
+def test_years_are_the_sums_of_their_months_and_what_has_no_date_comes_last() -> None:
+    months = [("no date", 1), ("2025-02", 10), ("2024", 4), ("2024-11", 3), ("2025-01", 20)]
+    lines = [Line(label, Totals(1, Decimal(kg), Decimal())) for label, kg in months]
+    years = [(line.label, line.totals.kg_co2e) for line in by_year(lines)]
+    assert years == [("2024", 7), ("2025", 30), ("no date", 1)]
+
+
+@pytest.mark.parametrize(
+    ("whole", "kg", "shown"),
+    [
+        (229_630, 229_630, "229.6"),
+        (229_630, 10, "< 0.1"),
+        (229_630, -10, "> -0.1"),
+        (1_229_630, 1_229_630, "1,229.6"),
+        (8_837, 8_837, "8.84"),
+        (300, 300, "0.3000"),
+        (0, 0, "0.0000"),
+    ],
+)
+def test_tonnes_never_have_three_decimals(whole: int, kg: int, shown: str) -> None:
+    assert tonnes_of(Totals(1, Decimal(whole), Decimal()))(Decimal(kg)) == shown
