@@ -131,7 +131,11 @@ def summed(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> dict[tuple[A
 
 
 def tonnes(kg: Decimal) -> str:
-    return f"{kg / 1000:,.3f}"
+    """Write tonnes as a page whose total is large: with one decimal, and never nought for some."""
+    value = kg / 1000
+    if value and abs(value) < Decimal("0.05"):
+        return "&lt; 0.1" if value > 0 else "&gt; -0.1"
+    return f"{value:,.1f}"
 
 
 @pytest.mark.parametrize("by", EVERY, ids=lambda by: "+".join(by) or "nothing")
@@ -258,9 +262,9 @@ def test_what_waits_is_told_apart_from_what_is_counted_and_may_change(
         )  # fmt: skip
     told = Told(uploader, generate, run, (GroupBy.SCOPE,))
     page = " ".join(told.page.decode().split())
-    assert "2 wait for a person's decision (about 0.040 t CO2e by their best candidates)" in page
-    assert "2 rows with a figure, 0.700 t CO2e with credits as amounts, were matched" in page
-    assert "Calculated; 2 of them (0.700 t CO2e, credits as amounts) are listed for review" in page
+    assert "2 wait for a person's decision (about 0.0400 t CO2e by their best candidates)" in page
+    assert "2 rows with a figure, 0.7000 t CO2e with credits as amounts, were matched" in page
+    assert "Calculated; 2 of them (0.7000 t CO2e, credits as amounts) are listed for review" in page
     summary = {row[0]: row[1] for row in told.workbook.values["Summary"].iter_rows(
         values_only=True, max_col=2)}  # fmt: skip
     assert summary["… waiting for a person, in no figure"] == 2
@@ -289,8 +293,8 @@ def test_what_is_linked_to_figures_is_told_beside_them_and_in_no_sum(
         )  # fmt: skip
     told = Told(uploader, generate, run, (GroupBy.SCOPE,))
     page = " ".join(told.page.decode().split())
-    assert "in no sum of this report: 0.300 t CO2e from before their use" in page
-    assert "asked for it; 8.000 t of biogenic CO2, outside of the scopes" in page
+    assert "in no sum of this report: 0.30 t CO2e from before their use" in page
+    assert "asked for it; 8.00 t of biogenic CO2, outside of the scopes" in page
     [total] = told.of("total")
     assert (total["kg_co2e"], total["biogenic_kg_co2"]) == ("2000", "0")
     summary = {row[0]: row[1] for row in told.workbook.values["Summary"].iter_rows(

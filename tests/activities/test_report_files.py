@@ -24,7 +24,7 @@ from core.records import NO_ACTIVITY
 from core.reporting import Duplicates, ReportFormat, Totals
 from db.engine import tenant_session
 from db.ids import uuid7
-from db.models import Decision
+from db.models import Decision, EmissionFactor
 from db.queries import report_overview
 from db.queries.emissions import EmissionFilter
 from db.queries.report_duplicates import duplicates
@@ -180,8 +180,13 @@ def decided(uploader: Uploader, file: FileRef, asked: str, used: str, kind: str)
         {"kind": "region", "requested": asked, "used": used},
         {"kind": kind, "requested": "2024", "used": "2022"},
     ]
+    own = add(
+        uploader, EmissionFactor, source_id=uuid7().hex, name="Legal services", category="Services",
+        unit="GBP", dimension="money", value_per_unit=0.1, activity_kind="spend",
+    )  # fmt: skip
     return add(
-        uploader, Decision, file_id=file.file_id, activity_key=uuid7().hex, activity={},
+        uploader, Decision, emission_factor_id=own, file_id=file.file_id, activity_key=uuid7().hex,
+        activity={},
         row_count=1, volume_total=1.0, outcome="flagged", method="offline", confidence=0.8,
         candidates=[], reasons=[], fallbacks=chosen,
     )  # fmt: skip
