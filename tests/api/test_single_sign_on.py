@@ -733,10 +733,9 @@ def test_the_operator_gives_a_person_the_account_that_another_organization_made(
     assert client.post("/v1/auth/join", headers=own, json={"token": token}).status_code == 200
     assert client_sees(client, sign_in(client, alpha.id, provider)) == [str(alpha.id)]
     assert client_sees(client, sign_in(client, beta.id, hostile)) == [str(beta.id)]
-    theirs = invite(client, beta, "new@alpha.example")
     problem(set_password(client, its, "lemon tractor at midnight"), 401, "invalid_one_time_token")
     where = f"/v1/organizations/{beta.id}/members/{world.user_id('new@alpha.example')}"
-    assert client.delete(where, headers=beta.headers).status_code == 204
+    assert client.delete(where, headers=beta.headers).status_code == 200
     theirs = invite(client, beta, "new@alpha.example")  # nor by beginning anew
     problem(set_password(client, theirs, "lemon tractor at midnight"), 409, "account_exists")
 
