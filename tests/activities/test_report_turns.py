@@ -80,7 +80,7 @@ def test_no_transaction_is_open_while_pages_are_laid_out(
         worker_engine, storage, {CSV: CsvRenderer(), PDF: PdfRenderer(look)}, work_dir=tmp_path
     )
     found = pages(made(uploader, generate, run, PDF))
-    assert "8.850" in found[0]
+    assert "8.85 t CO2e" in found[0]
     assert seen  # its connection is there, in the pool
     assert {(row.state, row.xact_start) for row in seen} == {("idle", None)}
 
