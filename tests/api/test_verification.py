@@ -77,7 +77,9 @@ def test_whatever_was_changed_afterwards_is_409_with_the_difference(
 ) -> None:
     statement, told = TAMPERED[part]
     with admin_engine.begin() as connection:
-        connection.execute(text("SET session_replication_role = replica"))  # past the triggers
+        connection.execute(
+            text("SET LOCAL session_replication_role = replica")
+        )  # past the triggers
         connection.execute(text(statement.replace(":", "\\:")))
     body = problem(verified(client, alpha, figure), 409, "verification_failed")
     assert any(told in difference for difference in body["differences"]), body

