@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -17,11 +18,17 @@ STOP_TIMEOUT_S = 15
 RESTART_DELAY_S = 0.5
 MAX_RESTART_DELAY_S = 30.0
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+BELOW_OUTGOING = range(20_000, 32_000)
 
 
 def free_port(preferred: int, ip: str = "127.0.0.1") -> int:
-    """Return `preferred` when nothing listens there, else a port that is free now."""
-    for port in (preferred, 0):
+    """Return `preferred` when nothing listens there, else a port that is free now.
+
+    Below the range that systems take for outgoing connections: one of those would have the port
+    before whoever asked for it listens there.
+    """
+    wanted = [preferred] if preferred else []
+    for port in (*wanted, *random.sample(BELOW_OUTGOING, 20), 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

@@ -133,7 +133,7 @@ class ModelServer:
             with self.lock:
                 self.in_flight.discard(connection)
 
-    def wait_for(self, condition: Callable[[], bool], within_s: float = 20) -> None:
+    def wait_for(self, condition: Callable[[], bool], within_s: float = 60) -> None:
         """Wait until something is so."""
         deadline = time.monotonic() + within_s
         while not condition():
