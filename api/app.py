@@ -95,6 +95,32 @@ def refuse_dangerous_roles(services: Services) -> None:
         log.warning("the database is away; /readyz tells when it is back")
 
 
+# In the order of the documentation.
+ROUTES = (
+    auth,
+    passwords,
+    organizations,
+    members,
+    projects,
+    audit,
+    webhooks,
+    api_keys,
+    decisions,
+    mappings,
+    files,
+    lifecycle,
+    reviews,
+    recalculations,
+    reports,
+    emissions,
+    factors,
+    single_sign_on,
+    downloads,
+    health,
+    metrics,
+)
+
+
 def create_app(
     settings: Settings,
     *,
@@ -124,29 +150,7 @@ def create_app(
     errors.install(app)
     idempotency.install(app)
     parameters.install(app)
-    for module in (
-        auth,
-        passwords,
-        organizations,
-        members,
-        projects,
-        audit,
-        webhooks,
-        api_keys,
-        decisions,
-        mappings,
-        files,
-        lifecycle,
-        reviews,
-        recalculations,
-        reports,
-        emissions,
-        factors,
-        single_sign_on,
-        downloads,
-        health,
-        metrics,
-    ):
+    for module in ROUTES:
         app.include_router(module.router)
     openapi.install(app)
     docs.install(app)
