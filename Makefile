@@ -18,7 +18,7 @@ dev: $(BIN)/tonnage ## Run PostgreSQL, Temporal, workers and API until Ctrl-C
 	@$(BIN)/tonnage dev $(ARGS)
 
 test: check ## Run the checks and the whole test suite
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -q $(ARGS)
+	@$(BIN)/python -m pytest -n 2 -q $(ARGS)
 
 check: $(BIN)/tonnage ## Lint, format, types and the import rule
 	@$(BIN)/ruff check .

@@ -23,6 +23,7 @@ from db.engine import make_engine
 from runtime import dev_config, migrate
 from runtime.dev import script
 from runtime.settings import DatabaseRole, Settings
+from tests.distribution import ByFile
 
 # How long an example takes says more of the machine's other work than of the code.
 hypothesis.settings.register_profile("tonnage", deadline=None)
@@ -36,6 +37,12 @@ SECRET = "only-for-tests-0123456789-abcdefghijklmnop"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let somebody with time send the API more requests (`make fuzz-api`)."""
     parser.addoption("--api-examples", type=int, default=0, help="requests an operation and role")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config) -> ByFile:
+    """Say which test process runs what."""
+    return ByFile(config)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -32,13 +32,6 @@ CACHE = Path(__file__).parents[2] / ".tonnage" / "test-cache"
 TIMEOUT_S = 110
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep these tests in one test process: the deployment is made once."""
-    for item in items:
-        if "e2e" in item.path.parts:
-            item.add_marker(pytest.mark.xdist_group("e2e"))
-
-
 @dataclass
 class Deployment:
     """What a test talks to."""

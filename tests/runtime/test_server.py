@@ -256,7 +256,6 @@ def test_the_api_starts_without_what_only_workers_need() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.xdist_group("bare")
 @pytest.mark.parametrize(
     ("sent", "status", "code"),
     [
