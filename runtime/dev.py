@@ -12,6 +12,7 @@ import os
 import secrets
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -92,18 +93,8 @@ class DevStack:
         kill_leftovers(self.state_dir / "children.json")
         self.say("PostgreSQL")
         self.postgres = start_postgres(self.state_dir / "pg")
-        settings = self.settings(self.postgres)
-        environment = self.environment(settings)
-        # What need not wait for another starts beside it; workers connect patiently.
-        temporal = self.start_temporal(settings, environment)
-        self.say("schema, factor releases and demo login")
-        self.prepare_database(settings)
-        self.say("API and workers")
-        api = self.start_api(settings, environment)
-        self.start_workers(environment)
-        namespace = f"api/v1/namespaces/{self.config.server.namespace}"
-        self.wait_for(temporal, f"{settings.temporal_ui_url}/{namespace}")
-        self.wait_for(api, f"{settings.public_url}/readyz")
+        with one_start_at_a_time(self.say):
+            settings = self.start_processes(self.postgres)
         self.addresses = Addresses(
             api_url=settings.public_url,
             temporal_ui_url=settings.temporal_ui_url or "",
@@ -118,6 +109,24 @@ class DevStack:
         written.write_text(json.dumps(asdict(self.addresses)))
         written.replace(self.state_dir / "dev.json")
         return self.addresses
+
+    def start_processes(self, postgres: LocalPostgres) -> Settings:
+        """Start everything but PostgreSQL and wait until it listens; return its settings."""
+        settings = self.settings(postgres)
+        environment = self.environment(settings)
+        # What need not wait for another starts beside it; workers connect patiently.
+        temporal = self.start_temporal(settings, environment)
+        self.say("schema, factor releases and demo login")
+        self.prepare_database(settings)
+        self.say("API and workers")
+        api = self.start_api(settings, environment)
+        workers = self.start_workers(environment)
+        namespace = f"api/v1/namespaces/{self.config.server.namespace}"
+        self.wait_for(temporal, f"{settings.temporal_ui_url}/{namespace}")
+        self.wait_for(api, f"{settings.public_url}/readyz")
+        for worker, url in zip(workers, self.metrics, strict=True):
+            self.wait_for(worker, url)
+        return settings
 
     def stop(self) -> None:
         """Stop everything in order; safe to call twice."""
@@ -200,15 +209,17 @@ class DevStack:
         )
         return self.child("temporal", [script("temporal"), *arguments], environment)
 
-    def start_workers(self, environment: dict[str, str]) -> None:
+    def start_workers(self, environment: dict[str, str]) -> list[Child]:
         """Start the worker processes of every task queue."""
+        workers = []
         for queue, settings in self.config.task_queues.items():
             for number in range(1, settings.processes + 1):
                 command = [sys.executable, "-m", "runtime", "worker", queue]
                 address = f"127.0.0.1:{free_port(METRICS_PORT + len(self.metrics))}"
                 own = {**environment, "TONNAGE_METRICS_ADDRESS": address}
-                self.child(f"worker-{queue}-{number}", command, own)
+                workers.append(self.child(f"worker-{queue}-{number}", command, own))
                 self.metrics.append(f"http://{address}/metrics")
+        return workers
 
     def start_api(self, settings: Settings, environment: dict[str, str]) -> Child:
         """Start the API."""
@@ -259,6 +270,25 @@ def take_lock(path: Path) -> IO[str]:
             f"a stack already runs on {path.parent}; stop it first, or work with it"
         ) from None
     return stream
+
+
+@contextlib.contextmanager
+def one_start_at_a_time(say: Say) -> Iterator[None]:
+    """Let one stack of a user choose its ports and come to listen there before the next chooses.
+
+    Two that start together would both find the same port free, and one would talk to the other.
+    """
+    path = Path(tempfile.gettempdir()) / f"tonnage-{os.getuid()}-start.lock"
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            say("waiting for another stack that is starting")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def running_stack(state_dir: Path = STATE_DIR) -> Addresses | None:
