@@ -28,7 +28,7 @@ from core.reporting import (
 )
 from db.engine import TenantSession
 from db.models import Report
-from db.queries import report_figures, report_overview
+from db.queries import report_figures, report_overview, report_rejections
 from db.queries import reports as queries
 from db.queries.report_duplicates import duplicates
 
@@ -136,7 +136,7 @@ def content_of(
     if wants_overview:
         overview, groups = overview_of(session, report, asked, columns)
         factors = report_overview.used_factors(*scope)
-        issues = report_overview.rejected_rows(*scope)
+        issues = report_rejections.rejected_rows(*scope)
         for rows in (factors, issues):
             opened.enter_context(closing(rows))
         return replace(

@@ -17,6 +17,7 @@ from db.queries import report_overview as queries
 from db.queries.emissions import EmissionFilter
 from db.queries.report_fallbacks import fallbacks
 from db.queries.report_names import names_of
+from db.queries.report_rejections import rejections
 
 TABLES = (
     ("scope",), ("scope", "scope3_category"), ("category",), ("activity_type",), ("month",),
@@ -57,6 +58,7 @@ def overview_of(
         releases=releases(found["release",], queries.release_facts(session)),
         fallbacks=fallbacks(*scope),
         waiting=queries.waiting(*scope),
+        rejections=rejections(*scope),
         upstream_kg=linked.upstream_kg_co2e,
         outside_kg=linked.outside_of_scopes_kg_co2,
         base_year=base_year(session, organization_id, reach, wanted, frame.base_year),

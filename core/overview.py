@@ -25,6 +25,8 @@ KEYS = (
     "project_id", "file_name", "file_id", "method", "release", "gwp_set", "band", "contract",
 )  # fmt: skip
 BANDS = ((0.9, "0.9 and above"), (0.75, "0.75 to 0.9"), (0.6, "0.6 to 0.75"), (0.0, "below 0.6"))
+SCOPES = {"1": "Scope 1", "2": "Scope 2", "3": "Scope 3", NO_SCOPE: "Not assigned"}
+OUTSIDE = "Outside of scopes (biogenic CO2)"
 MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September",
     "October", "November", "December",
@@ -101,6 +103,31 @@ class Fallback:
 
 
 @dataclass(frozen=True, slots=True)
+class Rejection:
+    """A reason for which rows of the files concerned are in no figure."""
+
+    code: str
+    rows: int
+    example: str  # what one of them was told, with the remedy
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A scope in the base year and in this report; None is "not reported"."""
+
+    label: str
+    then: Totals | None
+    now: Totals | None
+
+    @property
+    def percent(self) -> float | None:
+        """Return by how much it changed, or None where there is nothing to compare with."""
+        if self.then is None or self.now is None or not self.then.kg_co2e:
+            return None
+        return float((self.now.kg_co2e / self.then.kg_co2e - 1) * 100)
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """What stands around the figures: for whom, of when, by which rules."""
 
@@ -136,9 +163,23 @@ class Overview:
     releases: Sequence[Release]
     fallbacks: Sequence[Fallback]
     waiting: Waiting
+    rejections: Sequence[Rejection] = ()  # the most frequent first
     upstream_kg: float = 0.0  # linked to the figures, and in no sum of the report
     outside_kg: float = 0.0  # biogenic CO2 of fuels and grids, likewise
     base_year: Sequence[Line] = ()  # by scope, when the organization has one with figures
+
+    @property
+    def figures_in_scopes(self) -> int:
+        """Return how many figures the total is made of: all but biogenic CO2."""
+        return sum(line.totals.count for line in self.by_scope if line.label != OUTSIDE)
+
+    def changes(self) -> list[Change]:
+        """Compare each scope with the base year's, and the totals."""
+        then = {line.label: line.totals for line in self.base_year}
+        now = {line.label: line.totals for line in self.by_scope}
+        both = [label for label in SCOPES.values() if label in then or label in now]
+        found = [Change(label, then.get(label), now.get(label)) for label in both]
+        return [*found, Change("Total", summed(self.base_year), self.totals)]
 
 
 @dataclass(slots=True)
@@ -223,10 +264,9 @@ def cut(lines: Sequence[Line], most: int) -> list[Line]:
 def scope_lines(by_scope: Mapping[tuple[str | None, ...], Totals]) -> list[Line]:
     """Return the scopes in their order."""
     found = {key[0]: totals for key, totals in by_scope.items()}
-    order = [("1", "Scope 1"), ("2", "Scope 2"), ("3", "Scope 3"), (NO_SCOPE, "Not assigned")]
-    lines = [Line(label, found[key]) for key, label in order if key in found]
+    lines = [Line(label, found[key]) for key, label in SCOPES.items() if key in found]
     if OUTSIDE_SCOPES in found:
-        lines.append(Line("Outside of scopes (biogenic CO2)", found[OUTSIDE_SCOPES]))
+        lines.append(Line(OUTSIDE, found[OUTSIDE_SCOPES]))
     return lines
 
 

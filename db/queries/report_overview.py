@@ -37,7 +37,6 @@ from db.models import (
     File,
     Organization,
     Review,
-    RowIssue,
 )
 from db.queries.emissions import EmissionFilter, conditions, exact_sum
 from db.queries.report_figures import CELLS, FETCHED_ROWS, PROJECT, joined, ordinal
@@ -49,12 +48,10 @@ REVIEW: Any = Review
 DECISION: Any = Decision
 RELEASE: Any = FactorRelease
 ORGANIZATION: Any = Organization
-ISSUE: Any = RowIssue
 
 OWN_FACTORS = "own factors"
 NO_FACTOR = "no factor named"
 CONTRIBUTORS = 15
-MOST_ISSUES = 100_000  # a sheet that somebody will read
 
 SLICE_MEMORY = "32MB"  # of PostgreSQL's for the sums of a report, in each process that adds up
 
@@ -337,30 +334,6 @@ def used_factors(
         .where(*conditions(organization_id, reach, wanted), F.id.is_not(None))
         .group_by(F.id)
         .order_by(func.count().desc(), F.id)
-        .execution_options(yield_per=FETCHED_ROWS)
-    )  # fmt: skip
-    with session.execute(query) as rows:
-        for row in rows:
-            yield tuple(row)
-
-
-def rejected_rows(
-    session: Session, organization_id: UUID, reach: Reach, wanted: EmissionFilter
-) -> Generator[tuple[Cell, ...], None, None]:
-    """Yield the rejected rows of the files concerned, cells as ISSUE_COLUMNS."""
-    query = (
-        select(
-            FILE.filename, ISSUE.sheet, ISSUE.row_number, ISSUE.column_name, ISSUE.code,
-            ISSUE.message, ISSUE.value_text,
-        )
-        .join(FILE, and_(FILE.organization_id == organization_id, FILE.id == ISSUE.file_id))
-        .where(
-            ISSUE.organization_id == organization_id,
-            ISSUE.severity == "rejected",
-            *files_concerned(organization_id, reach, wanted),
-        )
-        .order_by(ISSUE.file_id, ISSUE.row_number, ISSUE.id)
-        .limit(MOST_ISSUES)
         .execution_options(yield_per=FETCHED_ROWS)
     )  # fmt: skip
     with session.execute(query) as rows:

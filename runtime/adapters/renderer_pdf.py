@@ -82,7 +82,6 @@ class PdfRenderer:
                 groups=named(content.group_columns, groups[:MOST_GROUPS]),
                 more_groups=max(0, len(groups) - MOST_GROUPS),
                 details=details,
-                base={line.label: line.totals for line in overview.base_year},
                 decided_by=DECIDED_BY,
                 fallbacks=overview.fallbacks[:MOST_LINES],
                 more_fallbacks=max(0, len(overview.fallbacks) - MOST_LINES),

@@ -27,8 +27,8 @@ from runtime.adapters.renderer_csv import CsvRenderer
 from runtime.adapters.renderer_excel import ExcelRenderer
 from runtime.adapters.renderer_pdf import PdfRenderer
 from runtime.adapters.storage_local import LocalStorage
+from tests.activities.making_reports import Workbook, made
 from tests.activities.test_report import add, done, emission
-from tests.activities.test_report_formats import Workbook, made
 from tests.factories import Uploader
 
 pytestmark = pytest.mark.timeout(240)

@@ -33,8 +33,8 @@ from runtime.adapters.renderer_csv import CsvRenderer
 from runtime.adapters.renderer_excel import ExcelRenderer
 from runtime.adapters.renderer_pdf import PdfRenderer, tonnes_of
 from runtime.adapters.storage_local import LocalStorage
+from tests.activities.making_reports import Workbook, ask, made, pages, squeezed, stored
 from tests.activities.test_report import add, done, emission, row_of
-from tests.activities.test_report_formats import Workbook, ask, made, pages, squeezed, stored
 from tests.factories import Uploader
 
 pytestmark = pytest.mark.timeout(240)

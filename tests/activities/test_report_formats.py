@@ -22,16 +22,17 @@ from activities.report import GenerateReports
 from core.contracts import ReportRef
 from core.keys import annex_key, report_key
 from core.permissions import Reach
-from core.reporting import GroupBy, ReportFormat, ReportLayout, ReportType
+from core.reporting import ReportFormat
 from db.engine import tenant_session
 from db.models import EmissionFactor
-from db.queries import emissions, reports
+from db.queries import emissions
 from db.queries.emissions import EmissionFilter
 from runtime.adapters.renderer_csv import CsvRenderer
 from runtime.adapters.renderer_excel import ExcelRenderer
 from runtime.adapters.renderer_pdf import PdfRenderer
 from runtime.adapters.storage_local import LocalStorage
-from tests.activities.test_report import NOW, add, done, emission
+from tests.activities.making_reports import Workbook, ask, made, pages, squeezed, stored
+from tests.activities.test_report import add, done, emission
 from tests.factories import Uploader
 
 pytestmark = pytest.mark.timeout(240)
@@ -50,102 +51,6 @@ def generate(worker_engine: Engine, storage: LocalStorage, tmp_path: Path) -> Ge
         ReportFormat.PDF: PdfRenderer(),
     }
     return GenerateReports(worker_engine, storage, renderers, work_dir=tmp_path / "work")
-
-
-def ask(uploader: Uploader, kind: ReportFormat, **values: Any) -> ReportRef:
-    from db.ids import uuid7
-
-    criteria = reports.Criteria(
-        {},
-        values.pop("wanted", EmissionFilter()),
-        Reach(),
-        values.pop("by", (GroupBy.SCOPE, GroupBy.CATEGORY)),
-        values.pop("details", True),
-        0,
-        NOW,
-        values.pop("layout", ReportLayout.STANDARD),
-    )
-    given = {"name": "Year 2024", "description": None} | values
-    ref = ReportRef(organization_id=uploader.organization_id, report_id=uuid7())
-    with tenant_session(uploader.engine, uploader.organization_id) as session:
-        new = reports.NewReport(
-            id=ref.report_id, user_id=uploader.user_id, report_type=ReportType.CUSTOM,
-            file_format=kind, criteria=criteria, **given,
-        )  # fmt: skip
-        reports.add_report(session, uploader.organization_id, new)
-        session.commit()
-    return ref
-
-
-def stored(uploader: Uploader, key: str) -> bytes:
-    with uploader.storage.open(key) as stream:
-        return stream.read()
-
-
-def made(
-    uploader: Uploader, generate: GenerateReports, run: Any, kind: Any, **values: Any
-) -> bytes:
-    ref = ask(uploader, kind, **values)
-    assert run(generate.generate_report, ref).status == "completed"
-    return stored(uploader, report_key(ref.organization_id, ref.report_id, kind))
-
-
-def pages(data: bytes) -> list[str]:
-    document = pypdfium2.PdfDocument(data)
-    return [page.get_textpage().get_text_bounded() for page in document]
-
-
-def squeezed(found: list[str]) -> str:
-    """Return the text without white space: a PDF breaks lines where it likes."""
-    return re.sub(r"\s+", "", "".join(found))
-
-
-def met(value: Any, condition: str) -> bool:
-    """Tell whether SUMIFS takes a cell: without case; "=" is what holds nothing."""
-    if condition == "=":
-        return value is None
-    return str("" if value is None else value).lower() == condition.lower()
-
-
-class Workbook:
-    """A workbook as a spreadsheet program shows it: formulas are worked out from the cells."""
-
-    def __init__(self, data: bytes) -> None:
-        self.book = openpyxl.load_workbook(io.BytesIO(data))
-        self.values = openpyxl.load_workbook(io.BytesIO(data), data_only=True)
-
-    def formulas(self) -> list[tuple[str, str, str]]:
-        return [
-            (sheet.title, cell.coordinate, cell.value)
-            for sheet in self.book
-            for row in sheet.iter_rows()
-            for cell in row
-            if cell.data_type == "f"
-        ]
-
-    def worked_out(self, sheet: str, formula: str) -> Decimal:
-        if found := re.fullmatch(r"=SUM\((\w+):(\w+)\)", formula):
-            return sum(
-                (self.number(sheet, c.coordinate) for row in self.book[sheet][
-                    f"{found[1]}:{found[2]}"] for c in row), Decimal()
-            )  # fmt: skip
-        total = Decimal()
-        for part in formula.split("SUMIFS(")[1:]:
-            name, sums = re.match(r"'([^']+)'!([^,]+)", part).groups()  # type: ignore[union-attr]
-            wanted = re.findall(r"'[^']+'!([^,]+),\"([^\"]*)\"", part)
-            amounts = [amount for (amount,) in self.book[name][sums.replace("$", "")]]
-            for keys, key in wanted:
-                labels = [label for (label,) in self.book[name][keys.replace("$", "")]]
-                amounts = [a if a is not None and met(label.value, key) else None
-                           for a, label in zip(amounts, labels, strict=True)]  # fmt: skip
-            total += sum((Decimal(repr(a.value or 0)) for a in amounts if a), Decimal())
-        return total
-
-    def number(self, sheet: str, place: str) -> Decimal:
-        value = self.book[sheet][place].value
-        if isinstance(value, str) and value.startswith("="):
-            return self.worked_out(sheet, value)
-        return Decimal(repr(value or 0))
 
 
 @pytest.fixture
@@ -237,28 +142,6 @@ def test_a_pdf_is_tagged_titled_outlined_and_numbered(
     assert document.is_tagged()
     last = len(document)
     assert f"{last} / {last}" in pages(data)[-1]
-
-
-def test_the_inventory_layout_names_all_fifteen_categories_and_the_base_year(
-    uploader: Uploader, generate: GenerateReports, ledger: None, run: Any
-) -> None:
-    with Session(uploader.engine) as session:
-        session.execute(text("UPDATE organizations SET base_year = 2023"))
-        session.commit()
-    file = done(uploader, "2023.csv")
-    emission(uploader, file, 2, 1000.0, activity_on=dt.date(2023, 7, 1))
-    data = made(
-        uploader, generate, run, ReportFormat.PDF, layout=ReportLayout.GHG_INVENTORY,
-        wanted=EmissionFilter(date_from=dt.date(2024, 1, 1), date_to=dt.date(2024, 12, 31)),
-    )  # fmt: skip
-    found = pages(data)
-    inventory = next(page for page in found[1:] if "Greenhouse gas inventory" in page)
-    assert found.index(inventory) == 1  # right after the cover
-    for number in range(1, 16):
-        assert f"Scope 3.{number}:" in inventory
-    assert inventory.count("not reported") >= 14
-    # Scope 1 of 2024 is 0.1 + 0.2 kg against 1,000 kg: 0.0003 − 1 = −99.97 %
-    assert "Scope11.00<0.01-100.0%" in squeezed([inventory])
 
 
 def test_the_details_of_a_pdf_end_in_an_annex_with_every_figure(

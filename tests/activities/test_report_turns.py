@@ -22,8 +22,8 @@ from runtime.adapters.renderer_csv import CsvRenderer
 from runtime.adapters.renderer_pdf import PdfRenderer
 from runtime.adapters.storage_local import LocalStorage
 from runtime.layout_child import lay_out
+from tests.activities.making_reports import ask, made, pages
 from tests.activities.test_report import done, emission
-from tests.activities.test_report_formats import ask, made, pages
 from tests.factories import Uploader
 
 pytestmark = pytest.mark.timeout(240)
