@@ -52,9 +52,9 @@ class Pace:
 
 
 PACES = {
-    ReportFormat.CSV: Pace(start_s=1, summed_per_s=120_000, listed_per_s=12_000),
-    ReportFormat.EXCEL: Pace(start_s=2, summed_per_s=60_000, listed_per_s=5_000),
-    ReportFormat.PDF: Pace(start_s=5, summed_per_s=60_000, listed_per_s=10_000),
+    ReportFormat.CSV: Pace(start_s=1, summed_per_s=250_000, listed_per_s=25_000),
+    ReportFormat.EXCEL: Pace(start_s=2, summed_per_s=90_000, listed_per_s=12_000),
+    ReportFormat.PDF: Pace(start_s=3, summed_per_s=90_000, listed_per_s=20_000),
 }
 
 

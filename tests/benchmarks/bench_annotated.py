@@ -21,6 +21,7 @@ from uuid import UUID
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import pyarrow as pa
+from anyio import CapacityLimiter
 from sqlalchemy import Engine, text
 
 from activities.objects import write_table
@@ -86,6 +87,7 @@ def parts(storage: LocalStorage, folder: Path, scope: tuple[UUID, UUID], rows: i
 async def sent(services: Any, file: File, media: str) -> tuple[float, float, int]:
     """Read a download to its end; return seconds to the first piece, in all, and bytes."""
     start = time.perf_counter()
+    services.download_threads = CapacityLimiter(1)  # belongs to this loop
     response = annotated.download(services, file, media)
     size, first = 0, 0.0
     async for chunk in response.body_iterator:
