@@ -100,7 +100,7 @@ def test_every_format_has_a_pace_and_details_take_longer() -> None:
         assert pace.seconds(0, details=True) == pace.start_s
         summed, listed = (pace.seconds(10**6, details=d) for d in (False, True))
         assert pace.start_s < summed < listed
-    # five seconds for pages that always are laid out: a PDF begins later than a CSV
+    # pages are always laid out: a PDF begins later than a CSV
     assert pace_of(ReportFormat.PDF).seconds(1, details=False) > pace_of(ReportFormat.CSV).seconds(
         1, details=False
     )
