@@ -63,7 +63,7 @@ _CLEAN = str.maketrans(
     | dict.fromkeys("\u2018\u2019\u02bc\u00b4`", "'")
     | dict.fromkeys("\u2212\u2012\u2013\u2014\ufe63\uff0d", "-")
     | dict.fromkeys("\u200b\u200e\u200f\u2060\ufeff\u202a\u202b\u202c")
-    | {chr(0xFF10 + i): str(i) for i in range(10)}
+    | {chr(zero + i): str(i) for zero in (0xFF10, 0x0660, 0x06F0) for i in range(10)}
     | {"\uff0c": ",", "\uff0e": ".", "\uff08": "(", "\uff09": ")"}
 )
 _ABSENT = frozenset({"", "-", "--", "n/a", "na", "n.a.", "null", "none", "k.a.", "nil", "s/o"})
@@ -75,7 +75,7 @@ _SHAPE = re.compile(
     rf"(?P<open>\()?\s*(?P<sign>[+-])?\s*(?P<money1>{_MONEY_SIGN})?\s*(?P<sign2>[+-])?\s*"
     r"(?P<body>(?:[0-9]|[.,](?=[0-9]))(?:[0-9.,']|\ (?=[0-9]))*)"
     r"(?P<exponent>[eE][+-]?[0-9]{1,3})?"
-    rf"\s*(?P<trail>-)?\s*(?P<money2>{_MONEY_SIGN})?\s*(?P<close>\))?"
+    rf"\s*(?P<trail>--?)?\s*(?P<money2>{_MONEY_SIGN})?\s*(?P<close>\))?"
 )
 _SPACED = re.compile(r"([0-9]{1,3}(?:[ '][0-9]{3})+)(?:[.,]([0-9]*))?")
 # The second form is Indian: 12,34,567.
@@ -144,9 +144,12 @@ def _take_apart(text: str) -> tuple[_Body, str, bool] | NumberProblem:
     shape = _SHAPE.fullmatch(cleaned) if len(cleaned) <= 64 else None
     if shape is None:
         return INVALID
-    minus = [part for part in (shape["sign"], shape["sign2"], shape["trail"]) if part]
+    trail = shape["trail"]
+    if trail and shape["body"][-1] in ".,":
+        trail = None  # "50,-" and "50.–" are prices without cents, and no credit
+    minus = [part for part in (shape["sign"], shape["sign2"], trail) if part]
     brackets = bool(shape["open"]), bool(shape["close"])
-    if len(minus) > 1 or brackets[0] != brackets[1] or (brackets[0] and minus):
+    if len(minus) > 1 or brackets[0] != brackets[1] or (brackets[0] and minus) or trail == "--":
         return INVALID
     codes = [shape["money1"], shape["money2"]]
     if any(c and len(c) == 3 and c.isalpha() and c not in ISO_4217 for c in codes) or all(codes):
@@ -159,10 +162,15 @@ def _take_apart(text: str) -> tuple[_Body, str, bool] | NumberProblem:
 
 @short_cache(65_536)
 def evidence(text: str) -> Convention | None:
-    """Return the convention that this one value proves, None when it proves neither."""
+    """Return the convention that this one value proves, None when it proves neither.
+
+    "1.234,5 kWh" proves as much as "1.234,5" does.
+    """
     if "," not in text and "." not in text:
         return None
     parts = _take_apart(text)
+    if parts is INVALID and (split := split_quantity(text)) is not None:
+        parts = _take_apart(split[0])
     return None if isinstance(parts, NumberProblem) else parts[0].evidence
 
 

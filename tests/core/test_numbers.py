@@ -28,6 +28,8 @@ from core.numbers import (
         ("1,26E+03", 1260.0), ("1.260e3", 1260.0), ("0.125", 0.125), ("0,125", 0.125),
         (".5", 0.5), (",5", 0.5), ("5.", 5.0), ("1,234,567", 1234567.0),
         ("1.234.567", 1234567.0), ("1 234 567", 1234567.0), ("12,34,567.8", 1234567.8),
+        ("50,-", 50.0), ("1.250,-", 1250.0), ("50,--", 50.0), ("CHF 50.–", 50.0),
+        ("€ 99,-", 99.0), ("12,50-", -12.5), ("١٢٣", 123.0), ("۴۵۶", 456.0),
         ("1234.567", 1234.567), ("0", 0.0), ("-0", 0.0), ("1200", 1200.0), ("１２", 12.0),
     ],
 )  # fmt: skip
@@ -40,7 +42,8 @@ def test_what_fits_one_way_is_read_so_in_every_region(text: str, value: float) -
 @pytest.mark.parametrize(
     "text",
     ["NaN", "inf", "-inf", "1e999", "=1+2", "=A1", "50%", "12 kWh", "abc", "1.5.6", "1,2,3",
-     "10²", "½", "1 2", "--3", "(12", "12)", "(-12)", "1e", "0x10", "TRUE", "#DIV/0!", "#N/A",
+     "10²", "½", "1 2", "--3", "3--", "(12", "12)",
+     "(-12)", "1e", "0x10", "TRUE", "#DIV/0!", "#N/A",
      "12..5", "1,234.567,8", "XQZ 12", "EUR 12 EUR", "9" * 70, "1_000", "approx. 300"],
 )  # fmt: skip
 def test_anything_else_is_invalid(text: str) -> None:
@@ -100,6 +103,11 @@ def test_a_column_without_evidence_goes_by_the_one_region_or_stays_open() -> Non
     assert decide_convention(["1.260", "12"], region="DE") is Convention.COMMA
     assert decide_convention(["1.260", "12"], region="GB") is Convention.POINT
     assert decide_convention(["1.260", "12"]) is Convention.BY_REGION
+
+
+def test_a_number_with_its_unit_proves_as_much_as_one_without() -> None:
+    assert decide_convention(["12.500 kWh", "1.234,56 kWh"], region="GB") is Convention.COMMA
+    assert decide_convention(["12.500 kWh", "about 1,5"], region="GB") is Convention.POINT
 
 
 def test_invalid_values_prove_nothing() -> None:
