@@ -7,6 +7,7 @@ lines above them, is there too, as skipped: all other lines are those that the f
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -184,5 +185,8 @@ _ABOVE = Note("not_in_table", "Stands above the headings; no part of the table."
 
 
 def is_plain_number(text: str) -> bool:
-    """Tell whether a text is a number as programs write it, with a point or none."""
-    return _NUMBER.fullmatch(text) is not None
+    """Tell whether a text is a number as programs write it, with a point or none.
+
+    One that no double can hold ("1e999") is none that a workbook can.
+    """
+    return _NUMBER.fullmatch(text) is not None and math.isfinite(float(text))

@@ -143,6 +143,15 @@ def test_a_workbook_comes_back_sheet_by_sheet_and_its_numbers_are_numbers(tmp_pa
     ]  # fmt: skip
 
 
+def test_a_number_that_no_workbook_can_hold_stays_a_text_of_it(tmp_path: Path) -> None:
+    row = b'{"Activity": "Gas", "Quantity": %s, "Unit": "kWh"}'
+    data = b"[%s, %s]" % (row % b"12", row % b"1e999")
+    report, rows = parsed(tmp_path, data, "a.json")
+    found = b"".join(sheet_chunks(report, iter(records(report, rows))))
+    *_, last = openpyxl.load_workbook(io.BytesIO(found))["Rows"].iter_rows(values_only=True)
+    assert last[11:14] == ("Gas", "1e999", "kWh")
+
+
 def test_a_workbook_has_room_for_messages_a_filter_and_a_colour_an_outcome(tmp_path: Path) -> None:
     report, rows = parsed(tmp_path, b"Activity,Quantity,Unit\nDiesel,5,litres\n", "a.csv")
     data = b"".join(sheet_chunks(report, iter(records(report, rows))))
