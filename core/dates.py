@@ -20,6 +20,7 @@ from core.money import country_of
 from core.short_cache import short_cache
 
 FIRST_YEAR, LAST_YEAR = 1970, 2100  # outside of these it is a typing error, or no date
+_LONGEST, _LONGEST_FOLDED = 200, 60  # characters; beyond, to look for a time takes too long
 
 
 class DateOrder(StrEnum):
@@ -120,7 +121,11 @@ _WEEKDAY = re.compile(
     r"[.,]\s*|^(?:mon|tues|wednes|thurs|fri|satur|sun)day\s+"
 )
 _SERIAL = re.compile(r"(\d{5})(?:\.\d+)?")
-_RANGE = re.compile(r"(.{4,}?)\s*(?:\s[-–—]\s|–|\bto\b|\bbis\b|\bau\b|\bal\b|\bhasta\b)\s*(.{4,})")
+# Without blanks only between days such as 01.01.2024-31.01.2024.
+_RANGE = re.compile(
+    r"(.{4,}?)\s*(?:\s[-–—]\s|–|(?<=\d)-(?=\d{1,2}[./]\d{1,2}[./]\d)|"
+    r"\bto\b|\bbis\b|\bau\b|\bal\b|\bhasta\b)\s*(.{4,})"
+)
 
 _MONTH_FIRST = frozenset({"US", "PH", "PR", "GU", "VI", "AS", "MP", "FM", "MH", "PW"})
 _TWO_MINDS = frozenset({"CA", "KE", "GH", "PA"})
@@ -144,7 +149,7 @@ def _fold(text: str) -> str:
 
 def month_of(text: str) -> int | None:
     """Return the number of a month that is named without its year: "Jan", "März", "févr."."""
-    return _MONTH.get(_fold(text).rstrip("."))
+    return _MONTH.get(_fold(text).rstrip(".")) if len(text) <= _LONGEST else None
 
 
 def _full_year(digits: str) -> int:
@@ -186,10 +191,12 @@ def _week(match: re.Match[str]) -> ActivityDate | DateProblem:
 @short_cache(65_536)
 def evidence(text: str) -> DateOrder | None:
     """Return the order that this one value proves, None when it proves neither."""
-    match = _NUMERIC.fullmatch(_fold(text))
+    match = _NUMERIC.fullmatch(_fold(text)) if len(text) <= _LONGEST else None
     if match is None or match[2] == ".":
         return None  # dots are day first everywhere, and say nothing of slashes
     first, second = int(match[1]), int(match[3])
+    if _may_begin_with_year(match):
+        return None
     if first > 12 >= second >= 1:
         return DateOrder.DAY_FIRST
     return DateOrder.MONTH_FIRST if second > 12 >= first >= 1 else None
@@ -222,10 +229,12 @@ def read_date(
 
     A financial year counts as the year in which it begins; a range as the day on which it does.
     """
+    if len(text or "") > _LONGEST:
+        return INVALID
     folded = _fold(text or "")
     if not folded or folded in ("-", "n/a", "na", "none", "null"):
         return MISSING
-    if len(folded) > 60:
+    if len(folded) > _LONGEST_FOLDED:
         return INVALID
     for reader in (_read_numeric_day, _read_named, _read_period, _read_year, _read_range):
         found = reader(folded, order, region)
@@ -250,10 +259,19 @@ def _read_numeric_day(text: str, order: DateOrder, region: str | None) -> _Found
     return None
 
 
+def _may_begin_with_year(match: re.Match[str]) -> bool:
+    """Tell whether a date could be one as 22-08-08: the eighth of August, or the 22nd."""
+    first, second, last = int(match[1]), int(match[3]), match[4]
+    return (
+        len(last) == 2 and match[2] == "-" and first > 12 and 1 <= second <= 12
+        and 1 <= int(last) <= 31
+    )  # fmt: skip
+
+
 def _read_ordered(match: re.Match[str], order: DateOrder, region: str | None) -> _Found:
     first, separator, second, year = int(match[1]), match[2], int(match[3]), match[4]
-    if len(year) == 2 and separator == "-" and first > 12 and 1 <= second <= 12:
-        return AMBIGUOUS  # 22-08-08 is the eighth of August or the 22nd
+    if _may_begin_with_year(match) and order is not DateOrder.DAY_FIRST:
+        return AMBIGUOUS
     day_first = _date(_full_year(year), second, first)
     month_first = _date(_full_year(year), first, second)
     if isinstance(day_first, DateProblem) or day_first == month_first:

@@ -66,6 +66,9 @@ _EGRID = frozenset(EGRID.split())
 _SUBDIVISIONS = {_fold(n): f"US-{c}" for c, n in _US.items()} | {
     _fold(n): f"CA-{c}" for c, n in _CA.items()
 }
+# Countries with states of their own, of which some have the codes of states of the US.
+_OF_STATES = frozenset({"AT", "AU", "BR", "DE", "IN", "MM", "MX", "MY", "NG", "SD", "VE"})
+_LONGEST = 100  # characters of the name of a place
 _SUBDIVISION = re.compile(r"([A-Z]{2})[-_/ ]([A-Z0-9]{1,4})")
 _WITH_CODE = re.compile(r"(.+?)\s*\(([^()]+)\)")
 
@@ -76,6 +79,8 @@ def parse_region(text: str | None, *, us_states: bool = False) -> str | RegionPr
 
     Returns ISO 3166-1 alpha-2, or with a subdivision. "Georgia" is the country unless `us_states`.
     """
+    if len(text or "") > _LONGEST:
+        return UNKNOWN
     written = unicodedata.normalize("NFKC", text or "").strip()
     folded = _fold(written)
     if not folded:
@@ -123,15 +128,24 @@ def _code(upper: str) -> str | None:
     return f"{country}-{part}" if len(part) <= 3 and " " not in upper else None
 
 
-def holds_us_states(texts: Iterable[str]) -> bool:
+def calls_states(heading: str, country: str | None) -> bool:
+    """Tell whether a heading such as "State" speaks of the US, in a file of this country."""
+    words = _fold(heading).split()
+    return (
+        not {"state", "states"}.isdisjoint(words)
+        and not any(word.startswith("countr") for word in words)
+        and country not in _OF_STATES
+    )
+
+
+def holds_us_states(texts: Iterable[str], *, called_states: bool = False) -> bool:
     """Tell whether a column of regions holds codes of US states.
 
-    So it is when every value reads as a state, and one of them ("TX", "NY") is no country.
+    So it is when every value reads as a state, and one of them ("TX", "NY") is no country: "CA"
+    and "IN" alone are Canada and India, unless the column is called states (`called_states`).
     """
     values = {text.strip().upper() for text in texts if text.strip()}
     states = {v for v in values if v in _US}
-    only_states = {v for v in states if v not in _ALPHA2}
+    sure = states if called_states else {v for v in states if v not in _ALPHA2}
     others = values - states
-    return bool(only_states) and all(
-        _SUBDIVISIONS.get(_fold(v), "").startswith("US-") for v in others
-    )
+    return bool(sure) and all(_SUBDIVISIONS.get(_fold(v), "").startswith("US-") for v in others)

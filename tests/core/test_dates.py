@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.dates import ActivityDate, DateOrder, DateProblem, decide_order, read_date, read_year
+from core.dates import (
+    ActivityDate,
+    DateOrder,
+    DateProblem,
+    decide_order,
+    evidence,
+    month_of,
+    read_date,
+    read_year,
+)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +53,9 @@ def test_a_day_is_read(text: str, on: str) -> None:
         ("T3 2024", "2024-07-01", "quarter"), ("H2 2024", "2024-07-01", "half_year"),
         ("2024-01-01 - 2024-01-31", "2024-01-01", "range"),
         ("2024-01-01 to 2024-01-31", "2024-01-01", "range"),
+        ("01.01.2024-31.01.2024", "2024-01-01", "range"),
+        ("13/01/2024-14/02/2024", "2024-01-13", "range"),
+        ("2024-W05", "2024-01-29", "week"), ("W5 2024", "2024-01-29", "week"),
     ],
 )  # fmt: skip
 def test_a_period_is_read_as_its_first_day_and_marked(text: str, on: str, period: str) -> None:
@@ -100,6 +112,22 @@ def test_the_column_decides_before_the_region() -> None:
     found = read_date("03/04/2024", order, region="GB")
     assert isinstance(found, ActivityDate)
     assert found.on == dt.date(2024, 3, 4)
+
+
+def test_a_day_that_may_begin_with_its_year_is_read_as_told() -> None:
+    assert decide_order(["31-12-23"]) is DateOrder.BY_REGION
+    assert isinstance(read_date("31-12-23", region="GB"), DateProblem)
+    found = read_date("31-12-23", decide_order(["31-12-23", "25/12/2023"]), region="GB")
+    assert isinstance(found, ActivityDate)
+    assert found.on == dt.date(2023, 12, 31)
+
+
+@pytest.mark.parametrize("text", ["t" * 32_000, "1 " * 16_000, "x" * 32_000])
+def test_a_very_long_text_is_no_date_and_is_not_searched(text: str) -> None:
+    for _ in range(100):  # each took seconds
+        assert isinstance(read_date(text), DateProblem)
+        assert month_of(text) is None
+        assert evidence(text) is None
 
 
 def test_dots_are_never_month_first() -> None:

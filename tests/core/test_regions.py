@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.money import CurrencyProblem, currency_in, home_currency, parse_currency
-from core.regions import RegionProblem, holds_us_states, parse_region
+from core.regions import RegionProblem, calls_states, holds_us_states, parse_region
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,27 @@ def test_state_codes_are_read_only_in_a_column_of_states() -> None:
     assert not holds_us_states(["CA", "DE"])  # could all be countries
     assert not holds_us_states(["CA", "TX", "FR"])  # one is no state
     assert not holds_us_states([])
+    assert holds_us_states(["CA", "IN", "Texas"], called_states=True)
+    assert not holds_us_states(["CA", "FR"], called_states=True)
     assert parse_region("CA", us_states=True) == "US-CA"
     assert parse_region("Georgia", us_states=True) == "US-GA"
+
+
+@pytest.mark.parametrize(
+    ("heading", "country", "called"),
+    [("State", "US", True), ("US State", None, True), ("Site state", "GB", True),
+     ("State", "AU", False), ("Country/State", "US", False), ("Region", "US", False),
+     ("Status", "US", False)],
+)  # fmt: skip
+def test_a_heading_calls_its_column_states(heading: str, country: str | None, called: bool) -> None:
+    assert calls_states(heading, country) is called
+
+
+@pytest.mark.parametrize("text", ["DE," * 10_000, "a" + " " * 30_000 + "b", "(" * 30_000])
+def test_a_very_long_text_is_no_region(text: str) -> None:
+    found = parse_region(text)
+    assert isinstance(found, RegionProblem)
+    assert found.code == "region_unknown"
 
 
 @pytest.mark.parametrize(
