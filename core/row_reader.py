@@ -17,6 +17,7 @@ from functools import lru_cache
 from core.activity_key import activity_key
 from core.dates import ActivityDate, DateOrder, read_date, read_year
 from core.money import currency_in, home_currency, parse_currency
+from core.money_scale import PREFIXES
 from core.numbers import (
     Convention,
     NumberProblem,
@@ -79,8 +80,8 @@ class RowReader:
         self._headings = {f: table.heading_of(f) or f.value for f in Field}
         self._column = 0  # of the figure, where the row holds several
         self._setting = short_cache(65_536)(self._read_setting)
-        self._money = lru_cache(maxsize=4_096)(self._find_money)
-        self._measure = lru_cache(maxsize=4_096)(self._find_measure)
+        self._money = short_cache(4_096)(self._find_money)
+        self._measure = short_cache(4_096)(self._find_measure)
 
     def read(self, number: int, column: int, typed: list[str], cells: list[str]) -> TypedRow | None:
         """Return a typed row, None when it is rejected; issues say why."""
@@ -180,9 +181,8 @@ class RowReader:
                     flags.append("date_period")
             elif found.code != "date_missing":
                 warnings.append(RowProblem(found.code, Field.DATE, found.message, date_text))
-                # Whichever number is the month, the year is the same.
-                either = read_date(date_text, DateOrder.DAY_FIRST)
-                year = either.year if isinstance(either, ActivityDate) else None
+                # Whichever number is the month, the year is mostly the same.
+                year = _year_either_way(date_text)
         if year is None and year_text:
             named = read_year(year_text)
             if isinstance(named, int):
@@ -244,6 +244,8 @@ class RowReader:
         text = unit_text or sign or self._table.unit_text or ""
         if not text and not self._has_amount:
             text = currency_text
+        if text and self._table.quantity_scale:
+            text = f"{self._table.quantity_scale} {text}"
         found = parse_unit(text, region=region)
         if isinstance(found, UnitProblem) and found.code == "unit_ambiguous":
             money = parse_currency(currency_text, region=region)
@@ -270,6 +272,16 @@ class RowReader:
         return Quantity(number, text, measure)
 
     def _find_money(
+        self, written: str, unit_text: str, sign: str, is_open: bool, region: str | None
+    ) -> Measure | RowProblem:
+        """Find the currency, in thousands or millions where the table is stated to be."""
+        found = self._find_currency(written, unit_text, sign, is_open, region)
+        prefix = PREFIXES[self._table.money_scale]
+        if isinstance(found, RowProblem) or found.unit.code != found.unit.currency or not prefix:
+            return found
+        return Measure(unit(prefix + found.unit.code), found.text, found.flags)
+
+    def _find_currency(
         self, written: str, unit_text: str, sign: str, is_open: bool, region: str | None
     ) -> Measure | RowProblem:
         """Find the currency: its column, the sign at the amount, the table's, the region's."""
@@ -303,6 +315,15 @@ class RowReader:
         self._issues.append(
             RowIssue(self._table.sheet, number, column, problem.code, severity, message, value, at)
         )
+
+
+def _year_either_way(date_text: str) -> int | None:
+    found = {
+        read.year if isinstance(read, ActivityDate) else None
+        for read in (read_date(date_text, order) for order in
+                     (DateOrder.DAY_FIRST, DateOrder.MONTH_FIRST))
+    }  # fmt: skip
+    return found.pop() if len(found) == 1 else None
 
 
 def _problem_of_names(name: str, kind: str) -> RowProblem | None:

@@ -21,11 +21,12 @@ FORMS: dict[str, str] = {
     "chilowattora|chilowattore|kilowattuur|kilowatturen|kilowatogodzina|"
     "kilowatogodziny|quilowatt hora|quilowatts hora|quilowatt horas|kw hora|"
     "kilovatios h|kwh elec|kwh e|kwh t",
-    "MWh": "mwh|mwhs|mw/h|megawatt hour|megawatt hours|megawattstunde|megawattstunden|"
+    "MWh": "thousand kwh|mwh|mwhs|mw/h|megawatt hour|megawatt hours|megawattstunde|megawattstunden|"
     "megawattheure|megawattheures|megavatio hora|megavatios hora|"
     "megawattora|megawattuur|megawatogodzina|megawatogodziny|megawatt hora|"
     "megavatio h|mwh el|mwhel|mwh th|mwhth",
-    "GWh": "gwh|gigawatt hour|gigawatt hours|gigawattstunde|gigawattstunden|gigawattheure|"
+    "GWh": "million kwh|thousand mwh|"
+    "gwh|gigawatt hour|gigawatt hours|gigawattstunde|gigawattstunden|gigawattheure|"
     "gigawattheures|gigavatios hora|"
     "gigawattora|gigawattuur|gigawatogodzina",
     "MJ": "megajoule|megajoules|megajulios",
@@ -43,12 +44,15 @@ FORMS: dict[str, str] = {
     "litri|litrow|litry|litr|litra",
     "ml": "ml|millilitre|millilitres|milliliter|milliliters|mililitro|mililitros|"
     "millilitri|millilitro",
-    "Ml": "million litres|million liters|million litre|millions of litres|megalitre|megalitres|"
+    "Ml": "million l|million ltr|thousand m3|thousand cubic metres|thousand cubic meters|"
+    "thousand cbm|million litres|million liters|million litre|millions of litres|"
+    "megalitre|megalitres|"
     "megaliter|megaliters|mio liter|mio l|millions de litres|millones de litros|"
     "milioni di litri|miljoen liter",
     "hl": "hl|hectolitre|hectolitres|hectoliter|hectoliters|hektoliter|hectolitro|hectolitros|"
     "ettolitri|ettolitro|hektolitr|hektolitry|hektolitrow",
-    "m3": "m3|m^3|cbm|cu m|cum|cubic metre|cubic metres|cubic meter|cubic meters|kubikmeter|"
+    "m3": "thousand l|thousand litres|thousand liters|thousand litre|thousand liter|thousand ltr|"
+    "m3|m^3|cbm|cu m|cum|cubic metre|cubic metres|cubic meter|cubic meters|kubikmeter|"
     "metre cube|metres cubes|metro cubico|metros cubicos|kl|kilolitre|kilolitres|kiloliter|"
     "kiloliters|"
     "metri cubi|metro cubo|mcubi|kubieke meter|kubieke meters|kuub|metr szescienny|"
@@ -75,7 +79,7 @@ FORMS: dict[str, str] = {
     "g": "g|gram|grams|gramme|grammes|gramm|gramo|gramos|gms|"
     "grammo|grammi|grammen|gramow|gramy|grama|gramas",
     "mg": "milligram|milligrams|milligramme|milligrammes|milligramm|miligramos",
-    "t": "t|te|tonne|tonnes|tonnen|metric ton|metric tons|metric tonne|metric tonnes|"
+    "t": "thousand kg|t|te|tonne|tonnes|tonnen|metric ton|metric tons|metric tonne|metric tonnes|"
     "tonne metric|tonnes metric|tons metric|ton metric|tonelada|toneladas|tonelada metrica|"
     "toneladas metricas|tonne metrique|tonnes metriques|mtons|mton|"
     "tonnellata|tonnellate|tony|tona|tonas|tons metrique|tonnes metric",

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from core.money import currency_in
+from core.money_scale import Scale, scale_of_line, unscaled
 from core.parsing.headings import fields_of, read_heading
 from core.parsing.rows import Row
 from core.parsing.wide import names_supply
@@ -35,6 +36,7 @@ _PLAIN_SHEET = re.compile(
     re.IGNORECASE,
 )
 _TITLE_CHARACTERS = 120
+_LINE_CHARACTERS = 200  # of a statement about all amounts
 
 
 def texts_of(row: Row) -> list[str]:
@@ -48,9 +50,19 @@ def currency_above(above: Iterable[Row], region: str | None) -> str | None:
     for row in above:
         text = " ".join(row.cells)
         if _MONEY_LINE.search(text):
-            currency = currency_in(text, region=region)
+            currency = currency_in(unscaled(text), region=region)
             found |= {currency} if isinstance(currency, str) else set()
     return found.pop() if len(found) == 1 else None
+
+
+def scale_above(above: Iterable[Row]) -> Scale:
+    """Return in what the amounts of a table are counted: "All figures in £'000"."""
+    found: set[Scale] = set()
+    for row in above:
+        line = " ".join(texts_of(row))
+        if len(line) <= _LINE_CHARACTERS and (_MONEY_LINE.search(line) or len(line.split()) <= 4):
+            found |= {scale_of_line(line)} - {""}
+    return found.pop() if len(found) == 1 else ""
 
 
 def unit_above(above: Iterable[Row]) -> str | None:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from core.numbers import split_quantity
 from core.parsing.headings import Heading, fields_of, fold_heading, is_comment, read_heading
 from core.parsing.profiles import Profile, profiles_of
 from core.parsing.report import IGNORE, ColumnReport
@@ -21,6 +22,7 @@ from core.records import Field
 
 _TEXT_FIELDS = (Field.ACTIVITY_NAME, Field.ACTIVITY_TYPE, Field.ACTIVITY_DESCRIPTION)
 _FEWEST = 0.3  # below this a guess is not used
+_SEVERAL_CODES = 4  # different ones: so many codes of two letters are of places
 _SURE = 0.7  # a heading of this confidence is not passed over without a word
 _CONTENTS = {
     Field.VOLUME: "numbers", Field.AMOUNT: "numbers", Field.UNIT: "units that are known",
@@ -54,7 +56,8 @@ def _content_factor(field: Field, seen: Profile) -> float:
         # Under a sure name some dates are better than none: the other rows get a warning.
         return seen.date if seen.date >= 0.5 else 0.35 if seen.date >= 0.2 else 0.0
     if field is Field.YEAR:
-        return max(seen.year, 0.9 * seen.date) if max(seen.year, seen.date) >= 0.5 else 0.0
+        dated = seen.date if seen.serial < 0.5 else 0.0  # numbers of days are no years
+        return max(seen.year, 0.9 * dated) if max(seen.year, dated) >= 0.5 else 0.0
     if field is Field.REGION:
         return seen.region if seen.region >= 0.3 else 0.0
     if seen.number > 0.5 or (field is Field.ACTIVITY_TYPE and seen.accounting):
@@ -87,12 +90,14 @@ def _by_content(index: int, seen: Profile) -> list[_Guess]:
     """Guess from contents alone; always below a name that fits."""
     if seen.count < 3:
         return []
+    # Numbers of five digits may be days, and "No" may be Norway: without a name they are neither.
+    places = seen.region if seen.place >= 0.5 or seen.distinct >= _SEVERAL_CODES else 0.0
     guesses = []
     for field, share, at_least in (
         (Field.CURRENCY, seen.currency, 0.95),
         (Field.UNIT, seen.unit, 0.9),
-        (Field.DATE, seen.date, 0.95),
-        (Field.REGION, seen.region, 0.95),
+        (Field.DATE, seen.date if seen.serial < 0.5 else 0.0, 0.95),
+        (Field.REGION, places, 0.95),
     ):
         if share < at_least or seen.year >= 0.9 or seen.accounting:
             continue
@@ -111,12 +116,14 @@ def assign(
     profiles: Sequence[Profile] | None = None,
     why: str = "named in the upload's mapping",
     apart: Collection[int] = (),
+    measured: bool = False,
 ) -> tuple[ColumnReport, ...]:
     """Decide the field of every column.
 
     `sample` is some rows below the header, each at most as long as `headings`; `mapping` is column
     heading or letter → field or "ignore", and is obeyed (`why` says whose it is). Every field goes
-    to one column at most. Columns `apart` hold figures that are read otherwise.
+    to one column at most. Columns `apart` hold figures that are read otherwise; of a `measured`
+    table the unit is known from elsewhere.
     """
     profiles = profiles or profiles_of(headings, sample)
     mapped = mapped_columns(headings, mapping)
@@ -132,6 +139,8 @@ def assign(
             guesses += _by_name(index, read_heading(text), profiles[index])
             guesses += _by_content(index, profiles[index])
     _choose(guesses, taken, headings)
+    if not measured:
+        _settle_unit(guesses, taken, headings, sample)
     _settle_quantity(taken, headings)
     _settle_number(taken, profiles, set(mapped))
     _settle_name(taken, headings, profiles, set(mapped))
@@ -194,6 +203,34 @@ def _is_quantity(
         g.field is Field.VOLUME and g.index != guess.index and g.index not in taken for g in guesses
     )
     return has_unit and not other_volume
+
+
+def _settle_unit(
+    guesses: Sequence[_Guess],
+    taken: dict[int, _Guess],
+    headings: Sequence[str],
+    sample: Sequence[Sequence[str]],
+) -> None:
+    """Of quantities without any unit, and others whose heading states theirs, take the latter.
+
+    The mileage that a fuel card notes beside its litres is what the vehicle's clock said.
+    """
+    volume = next((g for g in taken.values() if g.field is Field.VOLUME), None)
+    if volume is None or volume.score == 1.0 or any(g.field is Field.UNIT for g in guesses):
+        return
+    cells = (row[volume.index] for row in sample if volume.index < len(row))
+    if read_heading(headings[volume.index]).unit_text or any(map(split_quantity, cells)):
+        return
+    others = [
+        guess
+        for guess in guesses
+        if guess.field is Field.VOLUME and read_heading(headings[guess.index]).unit_text
+        and guess.index not in taken
+    ]  # fmt: skip
+    if others:
+        del taken[volume.index]
+        best = max(others, key=lambda guess: (guess.score, -guess.index))
+        taken[best.index] = best
 
 
 def _settle_quantity(taken: dict[int, _Guess], headings: Sequence[str]) -> None:

@@ -14,11 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core import dates, numbers
+from core.money import country_of
 from core.numbers import Convention
 from core.parsing.block import Mask, Numbers
 from core.parsing.report import ParseOptions
 from core.records import Field
-from core.regions import holds_us_states, parse_region
+from core.regions import calls_states, holds_us_states, parse_region
 
 _NUMBER_FIELDS = (Field.VOLUME, Field.AMOUNT)
 _REGION_VALUES = 1_000  # distinct ones kept, to tell states from countries
@@ -38,7 +39,6 @@ class Evidence:
     """Collects what each row proves and decides at the end."""
 
     def __init__(self, fields: Mapping[Field, int], default_region: str | None) -> None:
-        self._has_regions = Field.REGION in fields
         self._default_region = default_region
         # Field → the usual convention of the row's region → which ones were proved, if not how
         # often: whoever decides only asks whether.
@@ -106,17 +106,20 @@ class Evidence:
         return {field: decide(groups) for field, groups in self._numbers.items()}
 
     def date_order(self, options: ParseOptions) -> dates.DateOrder:
-        """Return the order of day and month in the column of dates."""
+        """Return the order of day and month in the column of dates, as told or proved.
+
+        What neither says is left to the region of each row.
+        """
         if options.date_order == "dmy":
             return dates.DateOrder.DAY_FIRST
         if options.date_order == "mdy":
             return dates.DateOrder.MONTH_FIRST
-        region = None if self._has_regions else self._default_region
-        return dates.order_of(self._orders, region=region)
+        return dates.order_of(self._orders)
 
-    def us_states(self) -> bool:
-        """Tell whether the column of regions holds codes of US states."""
-        return holds_us_states(self._regions)
+    def us_states(self, heading: str) -> bool:
+        """Tell whether the column of regions, with this heading, holds codes of US states."""
+        called = calls_states(heading, country_of(self._default_region))
+        return holds_us_states(self._regions, called_states=called)
 
 
 def decide(groups: Mapping[Convention, Counter[Convention]]) -> dict[Convention, Convention]:

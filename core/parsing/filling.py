@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 from core.dates import month_of
 from core.parsing.rows import Row
-from core.parsing.wide import names_supply
+from core.parsing.wide import names_supply, year_in
 from core.records import Field
 
-_YEAR = re.compile(r"(?:19|20)\d\d")
 # What is printed above headings that a new page repeats, and is no block's title.
 _PAGE = re.compile(r"(?:page|seite|blatt|p[aá]gina|pagina|sheet|continued|fortsetzung)\b.*", re.I)
 
@@ -68,6 +67,5 @@ class Filling:
         text = cells[self.months_at].strip()
         if month_of(text) is None:
             return text
-        written = cells[self.years_at] if self.years_at is not None else self.year
-        match = _YEAR.search(written)
-        return f"{text} {match[0]}" if match else text
+        year = year_in(cells[self.years_at] if self.years_at is not None else self.year)
+        return f"{text} {year}" if year else text

@@ -115,6 +115,7 @@ _COMMENT = re.compile(
 _OTHER = re.compile(
     r"\b(?:vat|tax|mwst|ust|tva|iva|unit price|price per|einzelpreis|preis pro|prix unitaire|"
     r"precio unitario|rates?|factor|co2e?|co2 eq|emissions?|emissionen|ghg|intensity|percent|share|"
+    r"carbon(?= footprint| impact|$)|footprint|"
     r"id|no|nr|ref|reference|invoice no|transaction no|document number|transno|seq|"
     r"phone|email|e mail|postcode|zip|address|adresse|supplier|vendor|payee|beneficiary|"
     r"lieferant|kreditor|fournisseur|proveedor|organisation|organization|body name|entity|"
@@ -188,10 +189,37 @@ def read_heading(text: str) -> Heading:
             return _with_unit(written, rest, inner)
         if isinstance(currency_in(inner), str):
             return Heading(written, rest, None, inner)
+        outside = f"{written[: match.start()]} {written[match.end() :]}"
+        scale = _scale_before(inner)[1]
+        if scale and (unit_text := read_heading(outside).unit_text):
+            return Heading(written, read_heading(outside).words, scale + unit_text)
     folded = fold_heading(written)
     if folded in _STRONG_PHRASES or folded in _WEAK_PHRASES:
         return Heading(written, folded, _bare_unit(written))
     return _with_bare_unit(written, folded)
+
+
+# "1000 m3", "Tsd. kWh", "million litres": as core.units has it, "thousand m3".
+_THOUSAND = (
+    r"(?:x\s?)?(?:1[ .,'’]?000|(?<!\d\s)['’]?000['’]?s?|10\^?3|10³|thousands?|tsd\.?|tausend|"
+    r"milliers?)"
+)
+_MILLION = (
+    r"(?:x\s?)?(?:1[.,'’]?000[.,'’]?000|10\^?6|10⁶|millions?|mio\.?|mill\.|millionen|millones)"
+)
+_SCALE = re.compile(
+    rf"(?:^|[\s(\[])(?:(?P<thousand>{_THOUSAND}|miles(?=\s+de))|(?P<million>{_MILLION}))"
+    r"(?:\s+(?:of|de))?\s*$",
+    re.IGNORECASE,
+)
+
+
+def _scale_before(text: str) -> tuple[str, str]:
+    """Return a text without the scale at its end, and that scale for a unit: "thousand "."""
+    match = _SCALE.search(text)
+    if match is None:
+        return text, ""
+    return text[: match.start()], "thousand " if match["thousand"] else "million "
 
 
 # "Cost per kWh", "kWh/m2", "EUR/l" are rates; but "Verbrauch / kWh" states a unit.
@@ -215,8 +243,11 @@ def _with_bare_unit(written: str, folded: str) -> Heading:
     for size in (3, 2, 1):
         tail = " ".join(tokens[-size:])
         if size < len(tokens) and (unit_text := _bare_unit(tail)):
-            rest = fold_heading(" ".join(tokens[:-size]))
-            return _with_unit(written, re.sub(r" (?:in|en)$", "", rest), unit_text)
+            before, scale = _scale_before(" ".join(tokens[:-size]))
+            if scale:
+                unit_text = scale + unit_text.strip("()[] ")
+            rest = fold_heading(before)
+            return _with_unit(written, re.sub(r"(?:^| )(?:in|en)$", "", rest), unit_text)
     if unit_text := _bare_unit(written):
         return _with_unit(written, "", unit_text)
     if currency_in(written):

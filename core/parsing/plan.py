@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 
 from core.dates import month_of
 from core.errors import FileRejected
-from core.parsing.above import currency_above, line_above, title_above, unit_above, year_above
+from core.money_scale import Scale, scale_of_heading
+from core.parsing.above import (
+    currency_above,
+    line_above,
+    scale_above,
+    title_above,
+    unit_above,
+    year_above,
+)
 from core.parsing.body import Body, Lines, body_of
 from core.parsing.columns import assign, is_other, mapped_columns, why_not
 from core.parsing.filling import Filling
@@ -15,9 +23,9 @@ from core.parsing.headings import read_heading
 from core.parsing.profiles import profiles_of
 from core.parsing.remembered import RememberedMapping, signature_of
 from core.parsing.report import ColumnReport, ParseOptions
-from core.parsing.rows import Row
+from core.parsing.rows import Row, letter_of
 from core.parsing.tables import Header, duplicate_headings
-from core.parsing.wide import Figure, Wide, find_periods, find_supplies, is_money
+from core.parsing.wide import Figure, Wide, find_periods, find_sums, find_supplies, is_money
 from core.records import Field
 
 _QUANTITIES = (Field.VOLUME, Field.AMOUNT)
@@ -37,7 +45,14 @@ class Plan:
     filler: Wide | Filling | None = None
     unit: tuple[str | None, str | None] = (None, None)
     currency: tuple[str | None, str | None] = (None, None)
+    quantity_scale: Scale = ""
+    money_scale: Scale = ""
     notes: list[str] = field(default_factory=list)
+
+    def heading_of(self, name: Field) -> str:
+        """Return the heading of the column that holds a field, "" where none of the table does."""
+        at = self.own_fields.get(name)
+        return "" if at is None else self.header.headings[at]
 
     @property
     def own_fields(self) -> dict[Field, int]:
@@ -83,6 +98,7 @@ class _Planner:
         self._header, self._above, self._sheet = header, above, sheet
         self._options, self._signature, self._remembered = options, signature, remembered
         self._sample, self._lines = sample, lines or [header.headings]
+        self._unit = unit_above(above)
         self._take(body_of(sample, self._lines, {}))
         self._mapped = mapped_columns(header.headings, options.mapping)
         self._year = year_above(above, sheet) or str(options.reporting_year or "")
@@ -98,7 +114,7 @@ class _Planner:
         return figures, kind, self._assign([figure.index for figure in figures])
 
     def plan(self) -> Plan:
-        unit = unit_above(self._above)
+        unit = self._unit
         figures, kind, columns = self._read(unit)
         # A subtotal is told from a row of data by the columns, and counts for none of them.
         known = {c.field: c.index for c in columns if c.field}
@@ -130,7 +146,8 @@ class _Planner:
     def _assign(self, apart: Sequence[int]) -> tuple[ColumnReport, ...]:
         why = self._remembered.why() if self._remembered else "named in the upload's mapping"
         return assign(self._header.headings, self._cells, self._options.mapping,
-                      profiles=self._profiles, why=why, apart=apart)  # fmt: skip
+                      profiles=self._profiles, why=why, apart=apart,
+                      measured=bool(self._unit or self._options.unit))  # fmt: skip
 
     def _figures(self, unit: str | None) -> tuple[tuple[Figure, ...], Field]:
         """Return the columns of figures where rows hold several, and what they are."""
@@ -218,11 +235,16 @@ class _Planner:
                 plan.unit = carried, why
             if column.field is Field.AMOUNT and not options.currency and heading.currency_text:
                 plan.currency = heading.currency_text, why
+            if column.field is Field.VOLUME and not carried:
+                plan.quantity_scale = plan.quantity_scale or scale_of_heading(heading.text)
+            if column.field is Field.AMOUNT:
+                plan.money_scale = plan.money_scale or scale_of_heading(heading.text)
         if unit and plan.unit[0] is None and Field.VOLUME in plan.fields:
             plan.unit = unit, "stated above the table"
         if plan.currency[0] is None:
             currency = currency_above(self._above, options.region)
             plan.currency = currency, "stated above the table" if currency else None
+        plan.money_scale = plan.money_scale or scale_above(self._above)
 
     def _check(self, plan: Plan) -> None:
         fields = plan.fields
@@ -235,6 +257,14 @@ class _Planner:
         where = f'Sheet "{self._sheet[:60]}": ' if self._sheet else ""
         plan.notes += [where + note for note in duplicate_headings(self._header.headings)]
         plan.notes += [where + note for note in self._left_out(plan)]
+        plan.notes += [
+            f"{where}{what} were read as {scale}s, as is stated."
+            for what, scale, field_read in (
+                ("Quantities", plan.quantity_scale, Field.VOLUME),
+                ("Amounts", plan.money_scale, Field.AMOUNT),
+            )
+            if scale and field_read in fields
+        ]
         if isinstance(plan.filler, Filling) and plan.filler.described:
             plan.notes.append(f"{where}The titles above its blocks describe the rows below them.")
         others = [
@@ -253,10 +283,18 @@ class _Planner:
                 "each quantity on a row of its own, or map the column that counts."
             )
         if isinstance(plan.filler, Wide):
+            plan.notes += [where + note for note in self._sums(plan.filler)]
             plan.notes.append(
                 f"{where}Each row holds up to {len(plan.filler.figures)} figures; each filled cell "
                 "is a row of its own in the counts."
             )
+
+    def _sums(self, wide: Wide) -> list[str]:
+        """Return which columns add up others of the table."""
+        letters = ", ".join(map(letter_of, find_sums(self._header.headings, wide.figures)))
+        if not letters:
+            return []
+        return [f"Not read, since they add up shorter periods beside them: columns {letters}."]
 
     def _left_out(self, plan: Plan) -> list[str]:
         """Return what the columns leave open, although a heading announces it or it matters."""

@@ -29,8 +29,10 @@ class Profile:
     unit: float
     currency: float
     date: float
+    serial: float  # dates that are but the number of a day, as any number of five digits may be
     year: float
     region: float
+    place: float  # regions that are surely such: not "No", "NA" or "IN"
     reference: float  # mostly digits: document numbers, codes
     accounting: bool  # only says revenue or capital
     words: float  # mean number of words
@@ -64,6 +66,11 @@ def _is_date(text: str) -> bool:
     return month_of(text) is not None
 
 
+def _is_region(text: str) -> bool:
+    return isinstance(parse_region(text, us_states=True), str)
+
+
+_SERIAL = re.compile(r"\d{5}(?:\.\d+)?")
 _REFERENCE = re.compile(r"\d{4,}|^[\d\s./\\-]*\d[\d\s./\\-]*$")
 _YEAR = re.compile(r"(?:FY\s*)?(?:19|20)\d\d(?:\s*[-/]\s*(?:20)?\d\d)?(?:\.0)?", re.IGNORECASE)
 _ACCOUNTING_LIST = "revenue capital r c rev cap debit credit d k s h soll haben"
@@ -73,7 +80,7 @@ _ACCOUNTING = frozenset(_ACCOUNTING_LIST.split())
 def profile(filled: Sequence[str], rows: int) -> Profile:
     """Describe a sample of one column: its filled cells, without outer blanks, of so many rows."""
     if not filled:
-        return Profile(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, False, 0)
+        return Profile(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, False, 0)
     distinct = set(filled)
 
     def share(test: Callable[[str], object]) -> float:
@@ -88,8 +95,10 @@ def profile(filled: Sequence[str], rows: int) -> Profile:
         unit=share(_is_unit),
         currency=share(_is_currency),
         date=share(_is_date),
+        serial=share(_SERIAL.fullmatch),
         year=share(_YEAR.fullmatch),
-        region=share(lambda value: isinstance(parse_region(value, us_states=True), str)),
+        region=share(_is_region),
+        place=share(lambda value: len(value) > 2 and _is_region(value)),
         reference=share(_REFERENCE.search),
         accounting={fold(value) for value in distinct} <= _ACCOUNTING,
         words=sum(len(value.split()) for value in filled) / len(filled),

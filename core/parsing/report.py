@@ -12,6 +12,7 @@ from pydantic import Field as Default
 
 from core.dates import DateOrder
 from core.errors import FileRejected
+from core.money_scale import Scale
 from core.numbers import Convention
 from core.parsing import limits
 from core.parsing.kinds import Content
@@ -127,6 +128,9 @@ class TableReport(_Frozen):
     unit_why: str | None = None
     currency_text: str | None = None
     currency_why: str | None = None
+    # in what quantities and amounts are counted, where a heading or a line above says it
+    quantity_scale: Scale = ""
+    money_scale: Scale = ""
     # column of numbers → usual convention of a row's region → convention that was decided
     decimals: dict[Field, dict[Convention, Convention]] = Default(default_factory=dict)
     date_order: DateOrder = DateOrder.BY_REGION

@@ -15,6 +15,7 @@ from core.parsing.filling import Filling
 from core.parsing.parts import PartWriter
 from core.parsing.plan import Plan, make_plan
 from core.parsing.report import OutsideRow, ParseOptions, RowKind, TableReport
+from core.parsing.sums import RecentRows
 from core.parsing.tables import (
     SEARCH_ROWS,
     Header,
@@ -28,6 +29,7 @@ from core.parsing.tables import (
     unread_tables,
 )
 from core.parsing.wide import Wide
+from core.records import Field
 
 _SAMPLE_ROWS = 1_000  # below the header, to judge columns by
 _FEWEST_ROWS = 200  # that are worth being taken together
@@ -151,7 +153,8 @@ class SheetParser:
                                    titled=blocks is not None and blocks.titled)  # fmt: skip
         width = len(header.headings) if filler else None
         self._writer.begin(self._name, plan.fields, evidence=evidence, width=width)
-        add, take = self._adder(plan), _Taker(rows, classifier, self._writer)
+        recent = RecentRows(classifier.number_columns)
+        add, take = self._adder(plan), _Taker(rows, classifier, self._writer, recent)
         blanks: list[int] = []
         data, blank, self._rows, self._titles = RowKind.DATA, RowKind.BLANK, 0, []
         between = False  # since the last row of data stood a blank line, a title or a total
@@ -180,8 +183,12 @@ class SheetParser:
                     and (found := self._next(row, rows))
                 ):
                     return found
-                between = False
-                self._titles.clear()
+                if classifier.reads_as_sum(row.cells) and recent.add_up_to(row.cells):
+                    kind = RowKind.TOTAL
+                else:
+                    between = False
+                    self._titles.clear()
+                    recent.add(row.cells)
             else:
                 between = True
                 if kind is RowKind.NOTE:
@@ -239,9 +246,11 @@ class SheetParser:
             unit_why=plan.unit[1],
             currency_text=plan.currency[0],
             currency_why=plan.currency[1],
+            quantity_scale=plan.quantity_scale,
+            money_scale=plan.money_scale,
             decimals=evidence.decimals(options),
             date_order=evidence.date_order(options),
-            us_states=evidence.us_states(),
+            us_states=evidence.us_states(plan.heading_of(Field.REGION)),
             rows=self._rows,
             signature=plan.signature,
             remembered_id=plan.remembered.id if plan.remembered else None,
@@ -255,8 +264,11 @@ class SheetParser:
 class _Taker:
     """Takes what is certainly data from a block, so that no row of it is looked at alone."""
 
-    def __init__(self, rows: Feed, classifier: RowClassifier, writer: PartWriter) -> None:
+    def __init__(
+        self, rows: Feed, classifier: RowClassifier, writer: PartWriter, recent: RecentRows
+    ) -> None:
         self._rows, self._classifier, self._writer = rows, classifier, writer
+        self._recent = recent
         self._block: Block | None = None
         self._doubts: list[int] = []
 
@@ -272,7 +284,9 @@ class _Taker:
         stop = self._doubts[next_doubt] if next_doubt < len(self._doubts) else len(block)
         if stop - at < _FEWEST_ROWS:
             return 0
-        self._writer.add_data(block.slice(at, stop))
+        taken = block.slice(at, stop)
+        self._writer.add_data(taken)
+        self._recent.add(taken)
         self._rows.skip_to(stop)
         return stop - at
 

@@ -308,6 +308,7 @@ class RowClassifier:
         self._texts = [fields[f] for f in names if f in fields]
         self._numbers = [fields[f] for f in (Field.VOLUME, Field.AMOUNT) if f in fields]
         self._numbers += figures
+        self.number_columns = tuple(self._numbers)
         self._date = fields.get(Field.DATE)
         others = (Field.UNIT, Field.DATE, Field.ACTIVITY_TYPE, Field.REGION)
         self._others = [fields[f] for f in others if f in fields]
@@ -356,21 +357,37 @@ class RowClassifier:
             missing &= empty.to_numpy(zero_copy_only=False)
         suspects = np.flatnonzero(odd | missing)
         rows = zip(suspects.tolist(), block.take(suspects).cells().to_pylist(), strict=True)
-        return [index for index, cells in rows if self.kind(cells) is not RowKind.DATA]
+        return [
+            index
+            for index, cells in rows
+            if self.kind(cells) is not RowKind.DATA or self.reads_as_sum(cells)
+        ]
+
+    def reads_as_sum(self, cells: Sequence[str]) -> bool:
+        """Tell whether a row of data is named as a sum is: "Total electricity", with a unit."""
+        label = cells[0].strip() or next(filter(None, map(str.strip, cells)))
+        return not self._is_plain_name(label) or any(
+            not self._is_plain_name(cells[index].strip())
+            for index in self._texts
+            if index < len(cells)
+        )
+
+    @staticmethod
+    def _is_plain_name(label: str) -> bool:
+        return not label or not (
+            (label[0] in _TOTAL_INITIALS and _TOTAL.fullmatch(label))
+            or (label[-1] in _SUM_FINALS and _ends_as_sum(label))
+        )
 
     def _is_plain_label(self, text: str) -> bool:
         """Tell whether a row that begins with this text is certainly no total, heading or note."""
         label = text.strip()
-        return (
-            bool(label)
-            and label.casefold() not in self._first
-            and not (label[0] in _TOTAL_INITIALS and _TOTAL.fullmatch(label))
-            and not (label[-1] in _SUM_FINALS and _ends_as_sum(label))
-        )
+        return bool(label) and label.casefold() not in self._first and self._is_plain_name(label)
 
-    @staticmethod
-    def _is_plain_text(text: str) -> bool:
-        return text[:1] not in _TOTAL_INITIALS or not _SUM_NAME.fullmatch(text.strip())
+    def _is_plain_text(self, text: str) -> bool:
+        return self._is_plain_name(text.strip()) and (
+            text[:1] not in _TOTAL_INITIALS or not _SUM_NAME.fullmatch(text.strip())
+        )
 
     def _is_sum(self, label: str, cells: Sequence[str]) -> bool:
         """Tell whether a row is "Site A Total", as spreadsheets write subtotals, or named so."""

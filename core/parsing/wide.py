@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
-from core.dates import ActivityDate, month_of, read_date
+from core.dates import ActivityDate, DateOrder, month_of, read_date
 from core.parsing.headings import Heading, fields_of, read_heading
 from core.parsing.rows import Row
 from core.records import Dimension, Field
@@ -20,8 +21,15 @@ from core.units import Unit, parse_unit
 _EMPTY = frozenset({"", "-", "–", "—"})
 _PERIOD_CHARACTERS = 80
 _QUARTER = re.compile(r"[QqTt]([1-4])")
+_MONTHS = {"month": 1, "quarter": 3, "half_year": 6, "year": 12}  # of a period
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _SUM = re.compile(r"\b(?:total|sum|summe|gesamt|insgesamt|ytd|average|avg|mittel|somme|suma)\b")
+# What was planned, compared or emitted in a period was not used in it.
+_NOT_USED = re.compile(
+    r"\b(?:budget(?:ed)?|plan(?:ned)?|forecast|target|prognosen?|soll|variance|changes?|delta|"
+    r"diff(?:erence)?|abweichung|ziel|(?:k?g|t)?\s*co2e?|emissions?|emissionen|ghg|percent|share|"
+    r"rates?|factor)\b|%"
+)
 # Words by which a column of figures says what was used, so that each is an activity of its own.
 _SUPPLY = re.compile(
     r"\b(?:electricity|natural gas|gas|water|diesel|petrol|gasoline|heating oil|fuel oil|kerosene|"
@@ -95,7 +103,7 @@ class Wide:
         if self.months_at is not None and not figure.date:
             month = cells[self.months_at].strip()
         if month:
-            year = _year_in(cells[self.years_at]) if self.years_at is not None else self.year
+            year = year_in(cells[self.years_at]) if self.years_at is not None else self.year
             return f"{month} {year}" if year and _is_month(month) else month
         if figure.year and self.months_at is not None:
             month = cells[self.months_at].strip()
@@ -111,7 +119,12 @@ def _is_month(text: str) -> bool:
     return month_of(text) is not None or _QUARTER.fullmatch(text) is not None
 
 
-def _year_in(text: str) -> str:
+def year_in(text: str) -> str:
+    """Return the year that a text names, "" for "2023/24": its months are in either."""
+    found = read_date(text)
+    of_two = len(re.findall(r"\d+", text.removesuffix(".0"))) > 1
+    if isinstance(found, ActivityDate) and found.on is None and of_two:
+        return ""
     match = _YEAR.search(text)
     return match[0] if match else ""
 
@@ -190,10 +203,67 @@ def find_periods(
         if not (free[index] and numeric[index] and text.strip()):
             continue
         figure = read_figure(index, text)
-        if figure.is_period and not _SUM.search(figure.rest):
-            groups.setdefault((figure.rest, figure.unit, figure.money), []).append(figure)
+        if not figure.is_period or _SUM.search(figure.rest) or _NOT_USED.search(figure.rest):
+            continue
+        groups.setdefault((figure.rest, figure.unit, figure.money), []).append(figure)
     sound = [group for group in groups.values() if _is_series(group)]
-    return tuple(sorted(sound, key=_rank)[0]) if sound else ()
+    return tuple(_without_sums(sorted(sound, key=_rank)[0])) if sound else ()
+
+
+def _without_sums(group: Sequence[Figure]) -> list[Figure]:
+    """Leave out the quarters, half years and years that hold shorter periods beside them.
+
+    They are sums of these: with them, all would count twice.
+    """
+    spans = [_span(figure) for figure in group]
+    return [
+        figure
+        for figure, span in zip(group, spans, strict=True)
+        if not any(_holds(span, other) for other in spans)
+    ]
+
+
+def find_sums(headings: Sequence[str], figures: Sequence[Figure]) -> list[int]:
+    """Return the columns of longer periods that `find_periods` left out beside these."""
+    read = {figure.index for figure in figures}
+    spans = [_span(figure) for figure in figures if figure.is_period]
+    kinds = {(figure.rest, figure.unit, figure.money) for figure in figures}
+    others = [read_figure(i, text) for i, text in enumerate(headings) if text and i not in read]
+    return [
+        figure.index
+        for figure in others
+        if figure.is_period
+        and (figure.rest, figure.unit, figure.money) in kinds
+        and any(_holds(_span(figure), span) for span in spans)
+    ]
+
+
+class _Span(NamedTuple):
+    """A period: its year, 0 where none is named, its first month and how many they are."""
+
+    year: int
+    month: int
+    months: int
+
+
+def _span(figure: Figure) -> _Span:
+    if figure.month:
+        if quarter := _QUARTER.fullmatch(figure.month):
+            return _Span(0, 3 * int(quarter[1]) - 2, 3)
+        return _Span(0, month_of(figure.month) or 1, 1)
+    found = read_date(figure.date, DateOrder.DAY_FIRST)
+    if not isinstance(found, ActivityDate):
+        return _Span(0, 1, 0)
+    return _Span(found.year, found.on.month if found.on else 1, _MONTHS.get(found.period, 0))
+
+
+def _holds(long: _Span, short: _Span) -> bool:
+    """Tell whether a longer period is, in part at least, a sum of a shorter one."""
+    return (
+        long.months > short.months
+        and (long.year == short.year or not (long.year and short.year))
+        and long.month <= short.month < long.month + long.months
+    )
 
 
 def _is_series(group: Sequence[Figure]) -> bool:

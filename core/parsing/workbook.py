@@ -6,6 +6,7 @@ Only after core.parsing.structure has measured the workbook: calamine aborts the
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from core.parsing.tables import Merge, Row
 
 # Integers beyond this have no exact double, and a spreadsheet shows 15 digits.
 _EXACT_INTEGER = 1e15
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?: .*)?|[0-9]{1,2}([.-])[0-9]{1,2}\1[0-9]{2,4}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ def _carry_down(
             cells[column] = text
     for merge in tall.get(index, ()):
         text = cells[merge.first_column] if merge.first_column < len(cells) else ""
-        if text and not text.replace(".", "").replace("-", "").isdigit():
+        if text and (_DAY.fullmatch(text) or not text.replace(".", "").replace("-", "").isdigit()):
             carried[merge.first_column] = (merge.last_row, text)
 
 

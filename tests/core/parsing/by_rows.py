@@ -15,6 +15,7 @@ from typing import Any
 
 from core import dates, numbers
 from core.errors import FileRejected
+from core.money import country_of
 from core.numbers import Convention
 from core.parsing import limits
 from core.parsing.evidence import Evidence, decide
@@ -24,7 +25,7 @@ from core.parsing.rows import Row
 from core.parsing.sheet import SheetParser
 from core.parsing.sniff import Dialect, detect_dialect, detect_encoding
 from core.records import Field
-from core.regions import holds_us_states, parse_region
+from core.regions import calls_states, holds_us_states, parse_region
 
 PlainRow = dict[str, Any]
 
@@ -79,10 +80,10 @@ class PlainTable:
         if not options.decimal_separator:
             plain = {name: decide(self.numbers.get(name, {})) for name in table.decimals}
             assert table.decimals == plain
-        region = None if Field.REGION in self.fields else self.region
         if not options.date_order:
-            assert table.date_order is dates.order_of(self.orders, region=region)
-        assert table.us_states is holds_us_states(self.regions)
+            assert table.date_order is dates.order_of(self.orders)
+        called = calls_states(table.heading_of(Field.REGION) or "", country_of(self.region))
+        assert table.us_states is holds_us_states(self.regions, called_states=called)
 
 
 class PlainWriter(PartWriter):

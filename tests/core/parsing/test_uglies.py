@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from core.errors import FileRejected
 from core.parsing.parse import parse_file
 from core.parsing.report import ParseOptions, ParseReport
 from core.records import ActivityRow, RowIssue, Severity
@@ -261,3 +262,99 @@ def test_lines_above_a_table_that_only_name_things_are_no_table(tmp_path: Path) 
     report = parse_file(path, out, ParseOptions(filename="a.csv", reporting_year=2024))
     (table,) = report.tables
     assert (table.header_row, report.notes) == (5, ())
+
+
+def test_a_date_merged_over_rows_holds_for_each_of_them(tmp_path: Path) -> None:
+    book = workbook(("S", {
+        "A1": "Date", "B1": "Activity", "C1": "Quantity", "D1": "Unit",
+        "!merge": {"A2:A3": "2024-03-01"}, "B2": "Gas", "C2": 1, "D2": "kWh",
+        "B3": "Electricity", "C3": 2, "D3": "kWh", "A4": "2024-04-01", "B4": "Gas", "C4": 3,
+        "D4": "kWh",
+    }))  # fmt: skip
+    found = read(tmp_path, book, "a.xlsx")
+    march, april = dt.date(2024, 3, 1), dt.date(2024, 4, 1)
+    assert found.of("volume", "activity_on") == [(1, march), (2, march), (3, april)]
+
+
+def test_numbers_with_their_units_decide_the_decimal_sign(tmp_path: Path) -> None:
+    found = read(tmp_path, 'Activity,Quantity\nGas,"1.234,56 kWh"\nOil,12.500 kWh\n')
+    assert found.of("volume") == [(1234.56,), (12500,)]
+
+
+def test_a_price_without_cents_is_no_credit(tmp_path: Path) -> None:
+    found = read(
+        tmp_path, "Artikel;Betrag\nPapier;50,-\nStift;1.250,-\nGutschrift;12,50-\n", region="DE"
+    )
+    assert found.of("volume") == [(50,), (1250,), (-12.5,)]
+
+
+def test_two_digit_years_are_read_in_the_order_that_was_told(tmp_path: Path) -> None:
+    content = "Activity,Quantity,Unit,Date\nGas,1,kWh,31-12-23\nGas,1,kWh,05-12-23\n"
+    found = read(tmp_path, content)
+    assert found.of("activity_on", "year") == [(None, None), (dt.date(2023, 12, 5), 2023)]
+    found = read(tmp_path, content, mapping={"date_order": "dmy"})
+    assert [on for (on,) in found.of("activity_on")] == [
+        dt.date(2023, 12, 31), dt.date(2023, 12, 5),
+    ]  # fmt: skip
+
+
+def test_the_clock_of_a_vehicle_is_not_what_a_fuel_card_paid_for(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        "Date,Site,Product,Litres,Gross,Mileage\n02/01/2024,Leeds,Diesel,45.2,65.5,45210\n"
+        "14/01/2024,York,Unleaded,30.1,42,45510\n22/01/2024,York,Diesel,40.1,42,46010\n",
+    )
+    assert found.of("volume", "unit") == [(45.2, "l"), (30.1, "l"), (40.1, "l")]
+
+
+@pytest.mark.parametrize("other", ["Odometer", "Last year kWh", "Order"])
+def test_numbers_of_five_digits_are_no_days_unless_they_are_called_so(
+    tmp_path: Path, other: str
+) -> None:
+    lines = "".join(f"Gas,{n}.5,kWh,{45_000 + n}\n" for n in range(5))
+    found = read(tmp_path, f"Activity,Quantity,Unit,{other}\n{lines}", reporting_year=2024)
+    assert found.of("activity_on", "year") == [(None, 2024)] * 5
+    called = read(tmp_path, f"Activity,Quantity,Unit,Date\n{lines}", reporting_year=2024)
+    assert called.of("activity_on")[0] == (dt.date(2023, 3, 15),)
+
+
+@pytest.mark.parametrize("said", ["No", "NA", "IN"])
+def test_a_column_that_says_no_is_not_in_norway(tmp_path: Path, said: str) -> None:
+    lines = "".join(f"Electricity,{n},kWh,{said}\n" for n in range(5))
+    found = read(tmp_path, f"Activity,Quantity,Unit,Recurring\n{lines}", region="GB")
+    assert {region for (region,) in found.of("region")} == {"GB"}
+    countries = "Gas,1,kWh,France\nGas,1,kWh,Germany\nGas,1,kWh,DE\n"
+    named = read(tmp_path, f"Activity,Quantity,Unit,Where to\n{countries}", region="GB")
+    assert [region for (region,) in named.of("region")] == ["FR", "DE", "DE"]
+
+
+def test_a_column_called_state_holds_states(tmp_path: Path) -> None:
+    content = "Activity,Quantity,Unit,State\nElectricity,1,kWh,CA\nElectricity,2,kWh,IN\n"
+    found = read(tmp_path, content, region="US")
+    assert [region for (region,) in found.of("region")] == ["US-CA", "US-IN"]
+
+
+def test_months_of_a_financial_year_are_not_all_in_its_first(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        "Financial year,Month,Activity,Quantity,Unit\n2023/24,Apr,Gas,1,kWh\n"
+        "2023/24,Jan,Gas,2,kWh\n2024,Feb,Gas,3,kWh\n",
+    )
+    assert found.of("activity_on", "year") == [
+        (None, 2023), (None, 2023), (dt.date(2024, 2, 1), 2024),
+    ]  # fmt: skip
+    assert [i.code for i in found.issues] == ["date_invalid", "date_invalid"]
+
+
+def test_emissions_by_year_are_not_spend(tmp_path: Path) -> None:
+    with pytest.raises(FileRejected) as caught:
+        read(tmp_path, "Source,2022 (tCO2e),2023 (tCO2e)\nGas,100,200\nElectricity,1,2\n")
+    assert caught.value.code == "no_quantity_column"
+    found = read(tmp_path, "Activity,Usage,Unit,Carbon (kg)\nGas,100,kWh,18\nGas,101,kWh,19\n")
+    assert found.of("volume", "unit") == [(100, "kWh"), (101, "kWh")]
+
+
+def test_a_very_long_region_costs_its_region_only(tmp_path: Path) -> None:
+    lines = "".join(f'Gas,1,kWh,"{"DE," * 9_000}{n}"\n' for n in range(3))
+    found = read(tmp_path, f"Activity,Quantity,Unit,Country\nGas,1,kWh,DE\n{lines}")
+    assert [region for (region,) in found.of("region")] == ["DE", None, None, None]

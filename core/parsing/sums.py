@@ -1,0 +1,79 @@
+"""Does a row add up those above it? "Total electricity, 300, kWh" below 100 and 200 kWh does.
+
+Its words and its unit are those of an activity, so only the figures can tell.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+from core.numbers import Convention, NumberProblem, read_number, split_quantity
+from core.parsing.block import Block
+
+_MOST_ROWS = 1_000  # above a sum that are looked at
+_MOST_CELLS = 1_000_000  # of one table: where every row is called "Total …", none is a sum
+
+
+class RecentRows:
+    """The last rows of data of a table, by their columns of figures."""
+
+    def __init__(self, columns: Sequence[int]) -> None:
+        self._columns = columns
+        self._last: deque[Sequence[str] | Block] = deque()
+        self._count = 0
+        self._looks = _MOST_CELLS
+
+    def add(self, rows: Sequence[str] | Block) -> None:
+        """Take note of one row, by its cells, or of many."""
+        self._last.append(rows)
+        self._count += _size(rows)
+        while self._count - _size(self._last[0]) >= _MOST_ROWS:
+            self._count -= _size(self._last.popleft())
+
+    def add_up_to(self, cells: Sequence[str]) -> bool:
+        """Tell whether the last rows, however many, add up to the figures of this one."""
+        return any(
+            self._add_up_to(cells, convention)
+            for convention in (Convention.POINT, Convention.COMMA)
+        )
+
+    def _add_up_to(self, cells: Sequence[str], convention: Convention) -> bool:
+        wanted = {at: value for at in self._columns if (value := _number(cells, at, convention))}
+        if not wanted:
+            return False
+        sums = dict.fromkeys(wanted, 0.0)
+        for row in self._upwards():
+            self._looks -= len(sums)
+            for at in sums:
+                sums[at] += _number(row, at, convention)
+            if all(math.isclose(sums[at], wanted[at], rel_tol=1e-9) for at in wanted):
+                return True
+            if self._looks < 0 or any(abs(sums[at]) > 2 * abs(wanted[at]) for at in wanted):
+                return False  # further up stands what is added up elsewhere
+        return False
+
+    def _upwards(self) -> Iterator[Sequence[str]]:
+        left = _MOST_ROWS
+        for rows in reversed(self._last):
+            if not isinstance(rows, Block):
+                yield rows
+                left -= 1
+                continue
+            some = rows.slice(max(0, len(rows) - left), len(rows))
+            yield from reversed(some.cells().to_pylist())
+            left -= len(some)
+
+
+def _size(rows: Sequence[str] | Block) -> int:
+    return len(rows) if isinstance(rows, Block) else 1
+
+
+def _number(cells: Sequence[str], at: int, convention: Convention) -> float:
+    """Return the number of a cell, 0 where it holds none."""
+    text = cells[at] if at < len(cells) else ""
+    found = read_number(text, convention)
+    if isinstance(found, NumberProblem) and (parts := split_quantity(text)):
+        found = read_number(parts[0], convention)
+    return 0.0 if isinstance(found, NumberProblem) else found
