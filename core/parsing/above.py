@@ -25,6 +25,9 @@ _UNIT_LINE = re.compile(
 )
 _UNIT = re.compile(r"(?:\bin|\ben|:|\(|\[)\s*([^\s()\[\]:,;]{1,12})")
 _YEAR = re.compile(r"(?<![\d./\-])(?:19[789]|20)\d\d(?:\.0)?(?![\d./\-])")
+_FISCAL_YEAR = re.compile(
+    r"(?<![\d./\-])((?:19[789]|20)\d\d)\s?[/\-–]\s?((?:19[789]|20)?\d\d)(?![\d./\-])"
+)
 _WHEN_MADE = re.compile(
     r"generated|printed|created|exported|issued|run date|as (?:at|of)|erstellt|gedruckt|stand\b|"
     r"version|copyright|©|imprim|g[eé]n[eé]r|creado|impreso",
@@ -88,6 +91,21 @@ def year_above(above: Iterable[Row], sheet: str) -> str:
         if len(years) == 1:
             return years.pop()
     return ""
+
+
+def fiscal_year_above(above: Iterable[Row], sheet: str) -> tuple[str, str] | None:
+    """Return the two years of the one financial year that the lines above a table are about."""
+    lines = [" ".join(texts_of(row)) for row in above]
+    for texts in ([line for line in lines if not _WHEN_MADE.search(line)], [sheet]):
+        found = {
+            (first, first[: 4 - len(second)] + second)
+            for text in texts
+            for first, second in _FISCAL_YEAR.findall(text)
+        }
+        if len(found) == 1:
+            first, second = found.pop()
+            return (first, second) if int(second) == int(first) + 1 else None
+    return None
 
 
 def title_above(above: Sequence[Row], sheet: str) -> str:

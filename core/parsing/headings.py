@@ -81,7 +81,8 @@ _KINDS = (
     "abfallfraktion|brennstoffart|kraftstoffart|treibstoff|treibstoffart|verkehrsmittel|"
     "transportmittel|reisemittel|kaltemittel|materialart|verbrauchsart|aktivitatsart|"
     "energy type|energy source|type of energy|waste type|type of waste|waste stream|"
-    "transport mode|mode of transport|travel mode|refrigerant|utility|"
+    "transport mode|mode of transport|travel mode|mode|travel type|transport type|journey type|"
+    "refrigerant|utility|"
     "type d energie|energie utilisee|source d energie|vecteur energetique|carburant|"
     "type de carburant|type de combustible|type de dechet|dechet|nature du dechet|"
     "mode de transport|moyen de transport|fluide frigorigene|"
@@ -91,7 +92,8 @@ _KINDS = (
 _WEAK: dict[Field, str] = {
     # Kinds of energy, waste and transport: the name where no better one is, else the type.
     Field.ACTIVITY_NAME: "what|name|source|account|title|subject|expense|service|" + _KINDS,
-    Field.ACTIVITY_TYPE: "scope category|segment|division|energietrager|brennstoff|kraftstoff|"
+    Field.ACTIVITY_TYPE: "cabin|cabin class|travel class|class of travel|fare class|"
+    "scope category|segment|division|energietrager|brennstoff|kraftstoff|"
     "combustible|" + _KINDS,
     Field.ACTIVITY_DESCRIPTION: "service|service code|service label|service area|department|"
     "directorate|cost centre|cost center|kostenstelle|text|bvacopse t|bvacop|info|"

@@ -10,6 +10,7 @@ from core.errors import FileRejected
 from core.money_scale import Scale, scale_of_heading
 from core.parsing.above import (
     currency_above,
+    fiscal_year_above,
     line_above,
     scale_above,
     title_above,
@@ -25,7 +26,15 @@ from core.parsing.remembered import RememberedMapping, signature_of
 from core.parsing.report import ColumnReport, ParseOptions
 from core.parsing.rows import Row, letter_of
 from core.parsing.tables import Header, duplicate_headings
-from core.parsing.wide import Figure, Wide, find_periods, find_sums, find_supplies, is_money
+from core.parsing.wide import (
+    Figure,
+    Wide,
+    dated,
+    find_periods,
+    find_sums,
+    find_supplies,
+    is_money,
+)
 from core.records import Field
 
 _QUANTITIES = (Field.VOLUME, Field.AMOUNT)
@@ -176,6 +185,9 @@ class _Planner:
         months = at.get(Field.DATE)
         if months is not None and not self._holds_months(months):
             months = None
+        if months is None and Field.YEAR not in at:
+            fiscal = fiscal_year_above(self._above, self._sheet)
+            figures = dated(figures, fiscal, self._year)
         return Wide(
             figures=figures,
             field=kind,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -221,6 +221,27 @@ def _without_sums(group: Sequence[Figure]) -> list[Figure]:
         for figure, span in zip(group, spans, strict=True)
         if not any(_holds(span, other) for other in spans)
     ]
+
+
+def dated(
+    figures: Sequence[Figure], fiscal: tuple[str, str] | None, year: str
+) -> tuple[Figure, ...]:
+    """Return months that run on into another year, April to March, with the year of each.
+
+    Where one year is stated for all of them, they get that and no month: which of the two it is,
+    nobody says.
+    """
+    months = [_span(figure).month for figure in figures]
+    turns = [at for at in range(1, len(months)) if months[at] < months[at - 1]]
+    without_year = all(figure.month and not figure.date for figure in figures)
+    if not without_year or len(turns) != 1 or months[-1] >= months[0]:
+        return tuple(figures)
+    if fiscal is None:
+        return tuple(replace(figure, month="", date=year) if year else figure for figure in figures)
+    return tuple(
+        replace(figure, month="", date=f"{figure.month} {fiscal[at >= turns[0]]}")
+        for at, figure in enumerate(figures)
+    )
 
 
 def find_sums(headings: Sequence[str], figures: Sequence[Figure]) -> list[int]:

@@ -346,6 +346,27 @@ def test_months_of_a_financial_year_are_not_all_in_its_first(tmp_path: Path) -> 
     assert [i.code for i in found.issues] == ["date_invalid", "date_invalid"]
 
 
+RUNNING_ON = "Fuel,Unit,Oct,Nov,Dec,Jan,Feb\nGas,kWh,1,2,3,4,5\n"
+
+
+@pytest.mark.parametrize("title", ["Energy use FY2023/24", "Year 2023-2024"])
+def test_months_that_run_on_into_another_year_are_of_it(tmp_path: Path, title: str) -> None:
+    found = read(tmp_path, f"{title}\n\n{RUNNING_ON}")
+    assert [on for (on,) in found.of("activity_on")] == [
+        dt.date(2023, 10, 1), dt.date(2023, 11, 1), dt.date(2023, 12, 1),
+        dt.date(2024, 1, 1), dt.date(2024, 2, 1),
+    ]  # fmt: skip
+
+
+def test_months_that_run_on_are_in_the_one_year_that_is_stated_and_on_no_day(
+    tmp_path: Path,
+) -> None:
+    found = read(tmp_path, f"Energy use 2023\n\n{RUNNING_ON}")
+    assert found.of("activity_on", "year") == [(None, 2023)] * 5
+    told = read(tmp_path, RUNNING_ON, reporting_year=2024)
+    assert told.of("activity_on", "year") == [(None, 2024)] * 5
+
+
 def test_emissions_by_year_are_not_spend(tmp_path: Path) -> None:
     with pytest.raises(FileRejected) as caught:
         read(tmp_path, "Source,2022 (tCO2e),2023 (tCO2e)\nGas,100,200\nElectricity,1,2\n")
