@@ -16,11 +16,13 @@ from activities.heartbeat import beating
 from activities.parse import read_report
 from activities.remember import remember_mapping
 from core.contracts import (
+    NO_USABLE_ROWS,
     FailInput,
     FileRef,
     FileStatus,
     FinishInput,
     FinishResult,
+    Problem,
     ProgressUpdate,
     RowCounts,
     Stage,
@@ -133,10 +135,23 @@ def end_failed(session: Session, request: FailInput, counted: RowCounts) -> Sequ
     scope = (session, request.organization_id, request.file_id)
     project_id = pipeline.get_file(*scope).project_id
     pipeline.delete_figures(*scope)
-    pipeline.end_file(*scope, counted, request.progress, request.problem)
-    problem = request.problem
+    problem = explained(session, request)
+    pipeline.end_file(*scope, counted, request.progress, problem)
     note(session, request, problem.code, problem.message, counted, problem.stage)
     return file_failed(session, request, project_id, counted, problem)
+
+
+def explained(session: Session, request: FailInput) -> Problem:
+    """Return why the file failed; where no row can be used, with the most frequent reason."""
+    problem = request.problem
+    if problem.code != NO_USABLE_ROWS:
+        return problem
+    found = pipeline.main_rejection(session, request.organization_id, request.file_id)
+    if found is None:
+        return problem
+    rows, first = found
+    words = f"{problem.message} The most frequent reason, in {rows:,} of them: {first}"
+    return problem.model_copy(update={"message": words})
 
 
 def note(

@@ -90,6 +90,9 @@ class Counts(Payload):
     percent: float = 0.0
 
 
+NO_USABLE_ROWS = "no_usable_rows"
+
+
 class Problem(Payload):
     """What went wrong, for people: a stable code and a sentence with the remedy."""
 

@@ -142,7 +142,7 @@ class ProcessFile:
         if not any(result.valid for result in results):
             raise FileFailed(
                 Problem(
-                    code="no_usable_rows",
+                    code=contracts.NO_USABLE_ROWS,
                     message="No row can be used. Every row is listed with its reason under issues.",
                 )
             )

@@ -269,6 +269,33 @@ def count_outcomes(session: Session, organization_id: UUID, file_id: UUID) -> Ro
     )
 
 
+def main_rejection(
+    session: Session, organization_id: UUID, file_id: UUID
+) -> tuple[int, str] | None:
+    """Return the reason for which most rows were rejected: how many, and what the first was told.
+
+    None when nothing that could be an activity was rejected.
+    """
+    row = session.execute(
+        text(
+            "WITH rejected AS (SELECT code, sheet, row_number, column_number, message"
+            "  FROM row_issues WHERE organization_id = :organization_id AND file_id = :file_id"
+            "  AND severity = :rejected AND code <> ALL(:no_activity)),"
+            " most AS (SELECT code, count(DISTINCT (sheet, row_number, column_number)) AS rows"
+            "  FROM rejected GROUP BY code ORDER BY rows DESC, code LIMIT 1)"
+            " SELECT most.rows, (SELECT message FROM rejected WHERE code = most.code"
+            "  ORDER BY sheet, row_number, column_number LIMIT 1) AS message FROM most"
+        ),
+        {
+            "organization_id": organization_id,
+            "file_id": file_id,
+            "rejected": Severity.REJECTED.value,
+            "no_activity": list(NO_ACTIVITY),
+        },
+    ).one_or_none()
+    return (int(row.rows), str(row.message)) if row else None
+
+
 def move_rows(
     session: Session,
     organization_id: UUID,

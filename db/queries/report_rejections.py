@@ -33,7 +33,7 @@ def rejections(
     Rows that are no activity (blank lines, totals, notes) lost nothing and are not among them.
     """
     files = select(FILE.id).where(*files_concerned(organization_id, reach, wanted))
-    row = (ISSUE.code, ISSUE.file_id, ISSUE.sheet, ISSUE.row_number)
+    row = (ISSUE.code, ISSUE.file_id, ISSUE.sheet, ISSUE.row_number, ISSUE.column_number)
     found = (
         select(*row, func.min(ISSUE.message).label("message"))
         .where(

@@ -293,6 +293,23 @@ def test_rejected_rows_that_are_no_activity_are_counted_beside_the_rejected(stag
     assert (file.rows_rejected, file.rows_no_activity) == (3, 2)
 
 
+def test_a_file_without_a_usable_row_says_what_most_of_them_lack(stages: Stages) -> None:
+    ref = stages.prepared(
+        b"activity,quantity,unit\nDiesel,5,pallets\n,,\nPetrol,ten,l\nGas,7,pallets\nTotal,12,\n"
+    )
+    stages.fail(ref, "no_usable_rows")
+    [issue] = stages.uploader.rows(
+        "SELECT message FROM row_issues WHERE file_id = :file_id AND row_number = 2", ref
+    )
+    message = stages.uploader.file(ref).error_message
+    assert message == f"It broke. The most frequent reason, in 2 of them: {issue.message}"
+    assert "unit" in issue.message
+    # nobody is told of blank lines when they are all that there is
+    blank = stages.prepared(b"activity,quantity,unit\nTotal,5,l\n", filename="blank.csv")
+    stages.fail(blank, "no_usable_rows")
+    assert stages.uploader.file(blank).error_message == "It broke."
+
+
 def test_an_infected_file_moves_to_quarantine_also_when_moved_before(stages: Stages) -> None:
     ref = stages.prepared()
     stages.fail(ref, "infected", quarantine=True)

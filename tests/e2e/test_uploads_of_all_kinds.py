@@ -100,6 +100,7 @@ async def test_files_that_cannot_be_used_fail_with_a_reason_and_others_go_on(
         assert detail["error_code"] == code or (not code and detail["error_code"]), name
         assert detail["error_message"], name
         assert detail["rows"]["calculated"] == 0, name
+    assert "in 1 of them: Row 2, column" in details[3]["error_message"]
     assert details[-1]["status"] == "completed"
     (figure,) = await deployment.all("/v1/emissions", "results", file_id=ids[-1])
     assert figure["emission_kg_co2e"] == pytest.approx(DIESEL_KG, rel=1e-12)
