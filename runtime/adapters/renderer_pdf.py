@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -33,6 +33,8 @@ from runtime.adapters.renderer_csv import group_name
 
 # Layout takes about 2.4 ms and 100 kB a table row (measured on 10,000): what is longer is a table
 # for a machine, and stands in the annex.
+# As accountants round; digits enough for the largest number there is.
+HALVES_UP = Context(prec=700, rounding=ROUND_HALF_UP)
 MOST_GROUPS = 400
 MOST_DETAILS = 300
 MOST_MONTHS = 120  # of a chart without gaps: a wrong date must not make an empty one
@@ -147,7 +149,7 @@ def tonnes_of(whole: Totals) -> Callable[[Decimal | float], str]:
         value = (Decimal(repr(kg)) if isinstance(kg, float) else kg) / 1000
         if value and abs(value) < least / 2:
             return f"< {least}" if value > 0 else f"> -{least}"
-        return f"{value:,.{places}f}"
+        return f"{value.quantize(least, context=HALVES_UP):,f}"
 
     return tonnes
 
