@@ -59,6 +59,12 @@ def sanitized(error: Exception, attempt: int = 1) -> BaseException:
     return ApplicationError(f"{type(error).__name__} ({place})", type=type(error).__name__)
 
 
+def is_away(error: Exception) -> bool:
+    """Tell whether an error says that a dependency is away, for which one waits."""
+    shown = sanitized(error)
+    return isinstance(shown, ApplicationError) and shown.type == "Unavailable"
+
+
 def for_good(error: Exception) -> BaseException:
     """Return the error to raise towards Temporal that ends the retries."""
     shown = sanitized(error)

@@ -13,10 +13,11 @@ from sqlalchemy import Engine
 from temporalio import activity
 from temporalio.exceptions import FailureError
 
-from activities.failures import for_good
+from activities.failures import for_good, is_away
+from activities.heartbeat import beating
 from activities.objects import fetch, scratch
 from activities.remember import mappings_used
-from activities.tries import begin_try
+from activities.tries import counted_try
 from core.contracts import FileRef, ParseResult, Problem
 from core.errors import FileRejected, ParserFailed
 from core.keys import parse_report_key, raw_part_key, upload_key
@@ -69,7 +70,11 @@ class ParseFile:
     @activity.defn(name="parse_file")
     def parse_file(self, ref: FileRef) -> ParseResult:
         """Store raw parts and what was recognized; a file that cannot be parsed is a result."""
-        attempt = begin_try()
+        with counted_try() as attempt:
+            return self.limited(ref, attempt)
+
+    def limited(self, ref: FileRef, attempt: int) -> ParseResult:
+        """Parse unless too many tries came to nothing."""
         try:
             if attempt > MOST_TRIES:  # and nothing of the last one was heard: its worker died
                 raise unreadable()
@@ -84,7 +89,7 @@ class ParseFile:
             problem = Problem(code=failed.code, message=unreadable().message)
             return ParseResult(problem=problem, attempt=attempt)
         except Exception as error:
-            if attempt < MOST_TRIES or isinstance(error, FailureError):
+            if attempt < MOST_TRIES or is_away(error) or isinstance(error, FailureError):
                 raise
             log.warning("activity failed for the last time", exc_info=error)
             raise for_good(error) from None
@@ -96,7 +101,8 @@ class ParseFile:
             file = pipeline.get_file(session, ref.organization_id, ref.file_id)
             remembered = mappings.recall(session, ref.organization_id)
         beat = partial(activity.heartbeat, attempt)
-        with scratch(self.work_dir) as directory:
+        # An upload may come out of a slow store, and a part go into it, for minutes.
+        with beating(details=lambda: (attempt,)), scratch(self.work_dir) as directory:
             key = upload_key(ref.organization_id, ref.file_id)
             source = fetch(self.storage, key, directory / "upload")
             options = ParseOptions.from_upload(
@@ -111,17 +117,14 @@ class ParseFile:
             # The child reports by its exit; each tick is a heartbeat, and raises when the
             # file was cancelled, which kills the child.
             report = self.run_parser(source, out_dir, options, on_tick=beat)
-            self.store(ref, out_dir, report, beat)
+            self.store(ref, out_dir, report)
         return report
 
-    def store(
-        self, ref: FileRef, out_dir: Path, report: ParseReport, beat: Callable[[], None]
-    ) -> None:
+    def store(self, ref: FileRef, out_dir: Path, report: ParseReport) -> None:
         """Put the parts into storage, then the report that names them."""
         for number, part in enumerate(report.parts):
             with (out_dir / part.name).open("rb") as stream:
                 self.storage.put(raw_part_key(ref.organization_id, ref.file_id, number), stream)
-            beat()
         text = report.model_dump_json()
         self.storage.put(
             parse_report_key(ref.organization_id, ref.file_id), io.BytesIO(text.encode())

@@ -10,7 +10,7 @@ from temporalio import activity
 
 from activities.heartbeat import beating
 from activities.objects import fetch, scratch
-from activities.tries import begin_try
+from activities.tries import counted_try
 from core.contracts import FileRef, Problem, ScanResult
 from core.errors import Unavailable
 from core.keys import upload_key
@@ -53,7 +53,11 @@ class ScanFile:
 
         A dangerous file is a result; a scanner that is away is an error, to be retried.
         """
-        attempt = begin_try()
+        with counted_try() as attempt:
+            return self.scan(ref, attempt)
+
+    def scan(self, ref: FileRef, attempt: int) -> ScanResult:
+        """Check, scan and keep the verdict."""
         with tenant_session(self.engine, ref.organization_id) as session:
             file = pipeline.get_file(session, ref.organization_id, ref.file_id)
         key = upload_key(ref.organization_id, ref.file_id)

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from temporalio import activity
 
+from activities.failures import is_away
 
-def begin_try() -> int:
-    """Return which try this is, from 1, and keep it with the activity's heartbeats.
 
-    Whatever beats afterwards in the same activity must tell it again, as `beat` does. A process
-    that dies within a moment of this is not counted.
+@contextmanager
+def counted_try() -> Iterator[int]:
+    """Yield which try this is, from 1, and keep it with the activity's heartbeats.
+
+    Whatever beats within must tell it again. A try whose dependency was away does not count: a
+    restart of the database is no fault of the file. Nor does one whose process dies within a moment
+    of this.
     """
-    before = activity.info().heartbeat_details
-    number = (before[0] if before and isinstance(before[0], int) else 0) + 1
+    number = this_try()
     activity.heartbeat(number)
-    return number
+    try:
+        yield number
+    except Exception as error:
+        if is_away(error):
+            activity.heartbeat(number - 1)
+        raise
+
+
+def this_try() -> int:
+    """Return which try of an activity that counts them this is, from 1."""
+    before = activity.info().heartbeat_details
+    return (before[0] if before and isinstance(before[0], int) else 0) + 1

@@ -24,6 +24,7 @@ from temporalio.worker import (
 )
 
 from activities.failures import sanitized
+from activities.tries import this_try
 from runtime import backlog, temporal
 from runtime import logging as logs
 from runtime.activity_sets import LOCAL_SLOTS, activities_of
@@ -68,7 +69,10 @@ class _Sanitizer(ActivityInboundInterceptor):
         try:
             return await super().execute_activity(input)
         except Exception as error:
-            shown = sanitized(error, activity.info().attempt)
+            info = activity.info()
+            # What waits its turn has many attempts before it is tried once.
+            attempt = this_try() if info.activity_type in LONG else info.attempt
+            shown = sanitized(error, attempt)
             if shown is error:
                 raise
             log.warning("activity failed", exc_info=error)

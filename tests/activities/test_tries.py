@@ -1,8 +1,11 @@
-"""A parser that breaks is tried twice, a worker that dies six times, an outage six times."""
+"""A parser that breaks is tried twice, what else breaks six times; an outage is no try."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.parse import MOST_TRIES, PARSER_TRIES, ParseFile
 from core.contracts import FileRef, ParseResult
-from core.errors import ParserFailed, Unavailable
+from core.errors import FileRejected, ParserFailed, Unavailable
 from core.parsing.report import ParseOptions, ParseReport
 from tests.factories import Uploader
 
@@ -64,18 +67,63 @@ def test_a_parser_that_breaks_twice_ends_the_file(uploader: Uploader, stage: Par
     assert result.attempt == PARSER_TRIES
 
 
-def test_an_outage_is_tried_six_times_and_keeps_its_name(
+def test_an_outage_uses_up_no_tries(uploader: Uploader, stage: ParseFile) -> None:
+    ref, attempts = uploader.upload(b"Activity,Quantity\nDiesel,5\n"), Attempts()
+    stage.run_parser = parser(Unavailable("the store is away"))
+    for _ in range(2 * MOST_TRIES):
+        with pytest.raises(Unavailable):
+            attempts.run(stage, ref)
+    stage.run_parser = parser(FileRejected("There is no table in it.", code="no_table"))
+    result = attempts.run(stage, ref)
+    assert result.problem is not None
+    assert (result.problem.code, result.attempt) == ("no_table", 1)
+
+
+def test_what_breaks_for_a_reason_unknown_is_tried_six_times(
     uploader: Uploader, stage: ParseFile
 ) -> None:
     ref, attempts = uploader.upload(b"Activity,Quantity\nDiesel,5\n"), Attempts()
-    stage.run_parser = parser(Unavailable("the store is away"))
+    stage.run_parser = parser(KeyError("parts"))
     for _ in range(MOST_TRIES - 1):
-        with pytest.raises(Unavailable):
+        with pytest.raises(KeyError):
             attempts.run(stage, ref)
     with pytest.raises(ApplicationError) as caught:
         attempts.run(stage, ref)
     assert caught.value.non_retryable
-    assert caught.value.type == "Unavailable"
+    assert caught.value.type == "KeyError"
+
+
+class Slow(io.BytesIO):
+    """An upload whose bytes come once a sign of life was given."""
+
+    def __init__(self, content: bytes, alive: threading.Event) -> None:
+        super().__init__(content)
+        self.alive = alive
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Wait as a store does that is asked for much."""
+        assert self.alive.wait(60), "the activity would be taken for dead"
+        return super().read(size)
+
+
+def test_it_gives_signs_of_life_while_an_upload_comes_out_of_a_slow_store(
+    uploader: Uploader, stage: ParseFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ref, alive = uploader.upload(b"Activity,Quantity\nDiesel,5\n"), threading.Event()
+    environment, beats = ActivityEnvironment(), []
+
+    def heard(*details: Any) -> None:
+        beats.append(details)
+        if len(beats) > 1:  # the first says which try it is
+            alive.set()
+
+    environment.on_heartbeat = heard
+    monkeypatch.setattr(
+        stage.storage, "open", lambda _key: contextlib.nullcontext(Slow(b"bytes", alive))
+    )
+    with pytest.raises(ParserFailed):
+        environment.run(stage.parse_file, ref)
+    assert set(beats) == {(1,)}
 
 
 def test_a_file_with_which_every_worker_died_is_not_opened_again(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,16 +14,17 @@ from temporalio import activity
 from temporalio.client import WorkflowHandle
 from temporalio.common import Priority, SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import ApplicationError
-from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
+from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Worker
 
-from activities.tries import begin_try
+from activities.tries import counted_try
 from core import contracts
 from core.contracts import FileStatus, Stage
+from core.errors import DamagedObject
 from core.ports import PendingAttempt
 from runtime.shares import LONG, OrganizationShares, waits_its_turn
 from runtime.temporal import TemporalPipeline
-from runtime.worker import shares_of
+from runtime.worker import SanitizeFailures, shares_of
 from tests.workflows.fake_stages import FakeStages
 from workflows import options
 from workflows.process_file import ProcessFile
@@ -47,13 +49,14 @@ class Hanging(FakeStages):
 
         @activity.defn(name="parse_file")
         async def parse_file(ref: contracts.FileRef) -> contracts.ParseResult:
-            attempt, owner = begin_try(), ref.organization_id
-            self.parsing[owner] += 1
-            self.most[owner] = max(self.most[owner], self.parsing[owner])
-            while owner == self.hung and not self.go.is_set():
-                activity.heartbeat(attempt)
-                await asyncio.sleep(0.05)
-            self.parsing[owner] -= 1
+            owner = ref.organization_id
+            with counted_try() as attempt:
+                self.parsing[owner] += 1
+                self.most[owner] = max(self.most[owner], self.parsing[owner])
+                while owner == self.hung and not self.go.is_set():
+                    activity.heartbeat(attempt)
+                    await asyncio.sleep(0.05)
+                self.parsing[owner] -= 1
             self.tries.append(attempt)
             return contracts.ParseResult(parts=1, rows=10, attempt=attempt)
 
@@ -161,3 +164,36 @@ def test_one_slot_is_left_to_others_where_there_are_several(
 ) -> None:
     chosen = settings.model_copy(update={"pipeline_slots": slots, "organization_slots": share})
     assert shares_of(chosen).most == most
+
+
+class Damaged(ActivityInboundInterceptor):
+    """Every read of the store is cut short."""
+
+    def __init__(self) -> None:
+        pass
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        """Do what a stage would."""
+        raise DamagedObject("a stored object is shorter or longer than it was")
+
+
+@pytest.mark.parametrize(
+    ("activity_type", "tried", "final"),
+    [("parse_file", [], False), ("scan_file", [3], False), ("parse_file", [4], True),
+     ("validate_part", [], True)],
+)  # fmt: skip
+async def test_waiting_for_its_turn_is_no_reason_to_call_an_object_damaged(
+    activity_type: str, tried: list[int], final: bool
+) -> None:
+    environment = ActivityEnvironment()
+    environment.info = dataclasses.replace(
+        environment.info, activity_type=activity_type, attempt=40, heartbeat_details=tried
+    )
+    sanitizer = SanitizeFailures().intercept_activity(Damaged())
+
+    async def work() -> None:
+        await sanitizer.execute_activity(ExecuteActivityInput(work, (), None, {}))
+
+    with pytest.raises(ApplicationError) as caught:
+        await environment.run(work)
+    assert (caught.value.type, caught.value.non_retryable) == ("DamagedObject", final)
