@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from activities.objects import scratch
 from activities.report_content import BIOGENIC, KG, Written, content_of
 from activities.turns import Turns
 from core.contracts import WAITING, FailReportInput, ReportRef, ReportResult
-from core.errors import Misconfigured, NotFound
+from core.errors import Misconfigured, NotFound, Unavailable
 from core.keys import annex_key, report_key
 from core.ports import Deliveries, ReportRenderer, Storage, StoredObject
 from core.reporting import MEDIA_TYPES, Cell, ReportContent, ReportFormat, ReportStatus
@@ -26,8 +27,12 @@ from db.models import Report
 from db.queries import audit
 from db.queries import reports as queries
 
+log = logging.getLogger(__name__)
+
 PIPELINE = audit.Actor(user_id=None, kind="pipeline")
 DELETED = "deleted"
+CANCELLED = "cancelled"  # the problem of a workflow that was told to stop
+REMOVAL_ATTEMPTS = 6  # half a minute
 LISTED = 300  # figures in the pages of a PDF; all of them are in its annex
 
 
@@ -172,17 +177,35 @@ class GenerateReports:
 
         One that was completed although the answer was lost stays complete.
         """
+        if activity.info().attempt < REMOVAL_ATTEMPTS:
+            return self.end_failed(request, self.remove)
+        # A store that stays away must not keep the report from ending. No link leads to what may
+        # be left then, and it goes when the report is deleted or purged.
+        result = self.end_failed(request, lambda _: None)
+        if result.status in (ReportStatus.FAILED, DELETED):
+            try:
+                self.remove(request)
+            except Unavailable as error:
+                log.warning("report %s may have left an object: %s", request.report_id, error)
+        return result
+
+    def end_failed(
+        self, request: FailReportInput, remove: Callable[[ReportRef], None]
+    ) -> ReportResult:
+        """Note that a report failed, unless it has ended or belongs to a later run."""
         organization_id, report_id = request.organization_id, request.report_id
         with tenant_session(self.engine, organization_id) as session:
             try:
                 report = queries.get_report(session, organization_id, report_id, lock=True)
             except NotFound:
-                self.remove(request)
+                remove(request)
                 return self.ended(None, 0)
             if report.status == ReportStatus.COMPLETED:
                 return self.ended(report, 0)
-            self.remove(request)  # a cancelled one has failed before its worker heard of it
-            if report.status != ReportStatus.GENERATING:
+            remove(request)  # a cancelled one has failed before its worker heard of it
+            # Whoever cancels a report says so in its row first: it was retried since.
+            retried = request.problem.code == CANCELLED and report.generation_started_at is None
+            if report.status != ReportStatus.GENERATING or retried:
                 return self.ended(report, 0)
             queries.fail_report(session, organization_id, report_id, request.problem.message)
             note(session, request, "report.failed", {"code": request.problem.code})

@@ -227,9 +227,11 @@ class TemporalPipeline:
         ]
 
     async def start_report(self, ref: ReportRef, *, name: str, organization_name: str) -> str:
-        """Start the workflow of a report; started already is as good. Raises Unavailable.
+        """Start the workflow of a report; one that runs is joined. Raises Unavailable.
 
-        One that failed or was cancelled may be retried: it is another run of the same id.
+        One that has ended may run again, however it ended: a worker that finds its report cancelled
+        before the cancellation is heard completes. It finds in the database whether there is
+        anything to do.
         """
         job_id = report_workflow_id(ref.report_id)
         try:
@@ -238,7 +240,7 @@ class TemporalPipeline:
                 ref,
                 id=job_id,
                 task_queue=options.REPORTS_QUEUE,
-                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 priority=Priority(fairness_key=str(ref.organization_id)),
                 search_attributes=TypedSearchAttributes(
@@ -251,8 +253,6 @@ class TemporalPipeline:
                 static_details=f"Report `{ref.report_id}` of organization `{ref.organization_id}`",
                 rpc_timeout=RPC_TIMEOUT,
             )
-        except WorkflowAlreadyStartedError:
-            pass
         except (RPCError, RuntimeError) as error:
             raise Unavailable("Temporal is away; the report is kept and started later") from error
         return job_id

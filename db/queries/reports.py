@@ -29,6 +29,7 @@ from db.queries.emissions import EmissionFilter
 REPORT: Any = Report
 FILTER = TypeAdapter(EmissionFilter)
 BY_AGE = paging.Sort("created_at", REPORT.created_at, paging.Kind.TIME, descending=True)
+LOST_AFTER_S = 3600  # far longer than a report takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,17 +287,20 @@ def moment_and_organization(session: Session, organization_id: UUID) -> tuple[dt
 
 
 def orphaned_reports(session: Session, older_than_s: int, limit: int = 500) -> Sequence[Any]:
-    """Return the reports never begun: (organization_id, id, name, file_format, organization_name).
+    """Return the reports that nobody may be working on: (organization_id, id, name, file_format,
+    organization_name). As platform.
 
-    As platform.
+    Never begun; or begun so long ago that the workflow may have ended without a word, terminated or
+    forgotten. Starting one that is being worked on does nothing.
     """
     return session.execute(
         text(
             "SELECT r.organization_id, r.id, r.name, r.file_format, o.name AS organization_name"
             " FROM reports r JOIN organizations o ON o.id = r.organization_id"
-            " WHERE r.status = 'generating' AND r.generation_started_at IS NULL"
-            " AND r.deleted_at IS NULL AND r.created_at < now() - make_interval(secs => :age)"
-            " ORDER BY r.created_at LIMIT :limit"
+            " WHERE r.status = 'generating' AND r.deleted_at IS NULL"
+            " AND r.created_at < now() - make_interval(secs => :age)"
+            " AND coalesce(r.generation_started_at < now() - make_interval(secs => :lost), true)"
+            " ORDER BY coalesce(r.generation_started_at, r.created_at) LIMIT :limit"
         ),
-        {"age": older_than_s, "limit": limit},
+        {"age": older_than_s, "limit": limit, "lost": LOST_AFTER_S},
     ).all()

@@ -68,9 +68,22 @@ async def test_starting_a_report_twice_starts_it_once(temporal: WorkflowEnvironm
     async with started(temporal.client, fake) as (pipeline, ref, handle):
         await pipeline.start_report(ref, name="Year 2024", organization_name="Harbour")
         await handle.result()
-        # a closed workflow is not started again either
-        await pipeline.start_report(ref, name="Year 2024", organization_name="Harbour")
     assert fake.calls == [ref.report_id]
+
+
+@pytest.mark.parametrize("ends", ["failed", "completed"])
+async def test_a_report_runs_again_however_its_workflow_ended(
+    temporal: WorkflowEnvironment, ends: str
+) -> None:
+    # "failed": cancelled in the database, and the worker found that before it was told.
+    fake = FakeReports(ends=ends)
+    async with started(temporal.client, fake) as (pipeline, ref, handle):
+        assert (await handle.result()).status == ends
+        fake.ends = "completed"
+        job = await pipeline.start_report(ref, name="Year 2024", organization_name="Harbour")
+        again = temporal.client.get_workflow_handle(job, result_type=ReportResult)
+        assert (await again.result()).status == "completed"
+    assert fake.calls == [ref.report_id] * 2
 
 
 async def test_a_failed_attempt_is_tried_again(temporal: WorkflowEnvironment) -> None:
