@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+import datetime as dt
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
@@ -43,24 +43,28 @@ class GenerateReport:
         kind = options.GENERATE_PDF if pdf else options.GENERATE_REPORT
         asked = ref.model_copy(update={"may_wait": True})
         begun, looks = workflow.now(), 0
+        away_since = None
         while True:
             looks += 1
+            asked_at = workflow.now()
             try:
                 result = await options.call(kind, asked, contracts.ReportResult, "generate report")
             except ActivityError as error:
                 # Before this patch, attempts went on for four hours whatever the reason.
                 if not away(error) or not workflow.patched("wait-for-dependencies"):
                     raise
-                if workflow.now() - begun > options.REPORT_PATIENCE:
+                away_since = away_since or asked_at
+                if out_of_patience(begun, away_since):
                     raise
                 self.show("generate", "waiting for a service that is away")
             else:
                 if result.status != contracts.WAITING:
                     return result
+                away_since = None
                 if workflow.now() - begun > options.REPORT_TURN:
                     raise ApplicationError("it was never its turn", type="Crowded")
                 self.show("generate", "waiting for other reports of the organization")
-            await workflow.sleep(min(looks * timedelta(seconds=2), options.REPORT_LOOKS))
+            await workflow.sleep(min(looks * dt.timedelta(seconds=2), options.REPORT_LOOKS))
             self.show("generate", "reading one snapshot and writing the report")
 
     async def fail(self, ref: contracts.ReportRef, problem: Problem) -> None:
@@ -81,6 +85,16 @@ class GenerateReport:
         """Tell the Web UI where the report is."""
         workflow.upsert_search_attributes([options.STAGE.value_set(stage)])
         workflow.set_current_details(details)
+
+
+def out_of_patience(begun: dt.datetime, away_since: dt.datetime) -> bool:
+    """Tell whether a service was away for too long."""
+    if workflow.now() - begun <= options.REPORT_PATIENCE:
+        return False
+    # Before this patch, the time that a report had waited for its turn was counted, too.
+    if not workflow.patched("patience-of-one-outage"):
+        return True
+    return workflow.now() - away_since > options.REPORT_PATIENCE
 
 
 def away(error: ActivityError) -> bool:

@@ -21,6 +21,7 @@ class FakeReports:
     block: bool = False
     away: int = 0  # attempts that find the database away
     waiting: int = 0  # answers that it is not this report's turn
+    away_then: int = 0  # attempts after those that find the database away
     kind: str = "ReconciliationFailed"  # of what breaks it
     ends: str = "completed"
     calls: list[UUID] = field(default_factory=list)
@@ -37,6 +38,8 @@ class FakeReports:
             raise ApplicationError("the database is away", type="Unavailable")
         if len(self.calls) <= self.waiting and ref.may_wait:
             return ReportResult(status=WAITING)
+        if self.waiting < len(self.calls) <= self.waiting + self.away_then:
+            raise ApplicationError("the database is away", type="Unavailable")
         if self.fail_once and activity.info().attempt == 1:
             raise ApplicationError("the database is away", type="Unavailable")
         while self.block:

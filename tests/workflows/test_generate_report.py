@@ -9,12 +9,16 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import CancelledError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from core.contracts import ReportProgress, ReportRef, ReportResult
+from runtime.dev import script
 from runtime.temporal import TemporalPipeline
 from tests.workflows.fake_reports import FakeReports
 from workflows import options
@@ -132,6 +136,31 @@ async def test_a_report_that_has_to_wait_for_its_turn_asks_again(
     async with started(temporal.client, fake) as (_, _ref, handle):
         assert (await handle.result()).status == "completed"
     assert (len(fake.calls), fake.failed) == (3, [])
+
+
+async def test_waiting_for_its_turn_uses_up_no_patience_with_an_outage() -> None:
+    waited = options.REPORT_PATIENCE // options.REPORT_LOOKS + 60
+    assert options.REPORT_RETRY.maximum_attempts == 3
+    fake = FakeReports(waiting=waited, away_then=3)
+    async with await WorkflowEnvironment.start_time_skipping(
+        data_converter=pydantic_data_converter,
+        test_server_existing_path=script("temporal-test-server"),
+    ) as skipping:
+        keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+        await skipping.client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(search_attributes={options.STAGE.name: keyword})
+        )
+        async with Worker(
+            skipping.client, task_queue=options.REPORTS_QUEUE, workflows=[GenerateReport],
+            activities=[fake.generate_report, fake.fail_report],
+        ):  # fmt: skip
+            # of a handle that starts it, the server's clock skips what is waited for
+            handle = await skipping.client.start_workflow(
+                GenerateReport.run, ReportRef(organization_id=uuid4(), report_id=uuid4()),
+                id="report/that-waits", task_queue=options.REPORTS_QUEUE,
+            )  # fmt: skip
+            assert (await handle.result()).status == "completed"
+    assert (len(fake.calls), fake.failed) == (waited + 4, [])
 
 
 async def test_a_report_that_takes_too_much_to_lay_out_is_not_tried_again_and_says_what_helps(
