@@ -8,7 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
 import pytest
@@ -16,6 +16,7 @@ from sqlalchemy import Engine, insert, text
 from sqlmodel import Session
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
 
 from core.contracts import ReportRef, ReportResult
 from core.permissions import Reach
@@ -29,7 +30,7 @@ from runtime import dev_config, layout_child
 from runtime.settings import Settings
 from runtime.temporal import TemporalPipeline
 from runtime.wiring import make_storage
-from runtime.worker import BESIDE, make_worker
+from runtime.worker import BESIDE, make_worker, shut_down
 from tests.factories import Uploader
 from workflows import options
 
@@ -177,6 +178,24 @@ async def test_a_report_that_is_cancelled_takes_its_layout_with_it(
     assert layouts() == []
     with Session(platform_engine) as session:
         assert session.scalar(text("SELECT status FROM reports")) == "failed"
+
+
+class Ending:
+    """A worker that takes as long to end as the other."""
+
+    def __init__(self, both: asyncio.Barrier) -> None:
+        self.both = both
+
+    async def shutdown(self) -> None:
+        """Wait until the other was told, too."""
+        await self.both.wait()
+
+
+async def test_no_worker_of_a_process_takes_new_work_while_another_ends() -> None:
+    both = asyncio.Barrier(2)
+    async with asyncio.timeout(30):
+        await shut_down([cast(Worker, Ending(both)) for _ in range(2)])
+    assert both.n_waiting == 0
 
 
 def test_development_runs_a_worker_for_reports() -> None:
