@@ -4,25 +4,39 @@ from __future__ import annotations
 
 import io
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from shutil import copyfileobj
+from shutil import copyfileobj, rmtree
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from core.errors import Unavailable
 from core.ports import Storage
 
 COPY_BYTES = 1024 * 1024
+SCRATCH = "stage-"
+ABANDONED_S = 24 * 3600  # no activity works on files for so long
 
 
 @contextmanager
 def scratch(work_dir: Path) -> Iterator[Path]:
     """Yield an empty directory that vanishes afterwards."""
     work_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=work_dir, prefix="stage-") as directory:
+    clear(work_dir)
+    with tempfile.TemporaryDirectory(dir=work_dir, prefix=SCRATCH) as directory:
         yield Path(directory)
+
+
+def clear(work_dir: Path) -> None:
+    """Remove what workers that were killed have left: uploads outlive their purge there."""
+    before = time.time() - ABANDONED_S
+    for path in work_dir.glob(f"{SCRATCH}*"):
+        with suppress(OSError):
+            if path.stat().st_mtime < before:
+                rmtree(path)
 
 
 def fetch(storage: Storage, key: str, target: Path) -> Path:
@@ -30,6 +44,19 @@ def fetch(storage: Storage, key: str, target: Path) -> Path:
     with storage.open(key) as source, target.open("wb") as sink:
         copyfileobj(source, sink, COPY_BYTES)
     return target
+
+
+def let_go(storage: Storage, key: str) -> bool:
+    """Remove an object; False when the store does not let go of this one: a hold, a retention lock.
+
+    Raises Unavailable when the store is away.
+    """
+    try:
+        storage.delete(key)
+    except Unavailable:
+        storage.exists(key)  # whether it answers at all
+        return False
+    return True
 
 
 def read_table(storage: Storage, key: str, columns: Sequence[str] | None = None) -> pa.Table:

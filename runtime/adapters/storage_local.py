@@ -24,6 +24,7 @@ from core.ports import ListedObject, SignedDownload, StoredObject
 from runtime.adapters.measuring import CHUNK_BYTES, verified
 
 TEMPORARY = ".incoming-"
+BROKEN_S = 24 * 3600  # nothing is written for so long
 # Renamed and replaced together with the bytes it speaks of, which a file beside it would not be.
 HASH_ATTRIBUTE = "user.tonnage.sha256"
 # The file system, or the platform, keeps no attributes.
@@ -159,7 +160,10 @@ class LocalStorage:
             found = sorted(folder.rglob("*")) if folder.is_dir() else []
         for path in found:
             key = str(PurePosixPath(path.relative_to(self.root)))
-            if not key.startswith(prefix) or path.name.startswith(TEMPORARY):
+            if not key.startswith(prefix):
+                continue
+            if path.name.startswith(TEMPORARY):
+                self.forget_broken(path)
                 continue
             try:
                 with translated():
@@ -169,6 +173,16 @@ class LocalStorage:
             if stat.S_ISREG(status.st_mode):
                 changed = dt.datetime.fromtimestamp(status.st_ctime, dt.UTC)
                 yield ListedObject(key, status.st_size, changed)
+
+    @staticmethod
+    def forget_broken(path: Path) -> None:
+        """Remove what a process left that was killed while it wrote; nobody else would know it.
+
+        The nightly comparison of store and database lists everything.
+        """
+        with contextlib.suppress(OSError):
+            if path.stat().st_mtime < time.time() - BROKEN_S:
+                path.unlink()
 
     def signed_url(self, key: str, *, filename: str, content_type: str, expires_s: int) -> str:
         """Return a link to the API's own download route."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import time
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -68,6 +70,18 @@ def test_half_written_objects_are_not_listed_and_not_left(tmp_path: Path) -> Non
     with pytest.raises(ValueError, match="closed"):
         storage.put(KEY, source)
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+
+
+def test_what_a_killed_process_left_half_written_goes_a_day_later(tmp_path: Path) -> None:
+    storage = make(tmp_path)
+    storage.put(KEY, io.BytesIO(b"x"))
+    folder = storage.path(KEY).parent
+    left, at_work = folder / ".incoming-left", folder / ".incoming-at-work"
+    for path, age_h in ((left, 25), (at_work, 1)):
+        path.write_bytes(b"a customer's")
+        os.utime(path, (time.time() - age_h * 3600,) * 2)
+    assert [listed.key for listed in storage.list("")] == [KEY]
+    assert (left.exists(), at_work.exists()) == (False, True)
 
 
 def token_of(url: str) -> str:
