@@ -13,6 +13,7 @@ from sqlmodel import Session
 from temporalio import activity
 
 from activities.heartbeat import beating
+from activities.objects import let_go
 from core.contracts_lifecycle import OrganizationRef, PurgeResult
 from core.keys import OBJECT_KINDS, trace
 from core.ports import ListedObject, Storage
@@ -38,17 +39,22 @@ class SweepObjects:
     def sweep_objects(self, ref: OrganizationRef) -> PurgeResult:
         """Remove old objects without a row; report living files without their object."""
         with beating():
-            orphans = self.remove_orphans(ref.organization_id)
+            orphans, held = self.remove_orphans(ref.organization_id)
             missing = self.missing_uploads(ref.organization_id)
             if orphans or missing:
                 self.report(ref.organization_id, orphans, missing)
-        return PurgeResult(orphans=orphans, missing=len(missing), attempt=activity.info().attempt)
+        return PurgeResult(
+            orphans=orphans, missing=len(missing), held=held, attempt=activity.info().attempt
+        )
 
-    def remove_orphans(self, organization_id: UUID) -> int:
-        """Remove objects of ours whose file or report is gone; what we do not know we leave."""
+    def remove_orphans(self, organization_id: UUID) -> tuple[int, int]:
+        """Remove objects of ours whose file or report is gone; what we do not know we leave.
+
+        Returns how many went, and how many the store does not let go of.
+        """
         before = dt.datetime.now(dt.UTC) - OLD
         old = (o for o in self.storage.list(f"{organization_id}/") if o.modified_at < before)
-        removed = 0
+        removed = held = 0
         for batch in batches(old, BATCH):
             traced = [(o, found) for o in batch if (found := trace(o.key)) is not None]
             for table in sorted(set(OBJECT_KINDS.values())):
@@ -58,9 +64,9 @@ class SweepObjects:
                     known = purge.known(session, organization_id, table, ids)
                 for listed, row_id in of_table:
                     if row_id not in known:
-                        self.storage.delete(listed.key)
-                        removed += 1
-        return removed
+                        gone = let_go(self.storage, listed.key)
+                        removed, held = removed + gone, held + (not gone)
+        return removed, held
 
     def missing_uploads(self, organization_id: UUID) -> list[UUID]:
         """Return living files whose object is not in the store; never repaired by deleting."""

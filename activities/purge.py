@@ -14,6 +14,7 @@ from sqlmodel import Session
 from temporalio import activity
 
 from activities.heartbeat import beating
+from activities.objects import let_go
 from core.contracts import Payload
 from core.contracts_lifecycle import (
     OrganizationPage,
@@ -110,34 +111,40 @@ class PurgeExpired:
     @activity.defn(name="delete_doomed_objects")
     def delete_doomed_objects(self, _: Payload) -> PurgeResult:
         """Let the store go of objects whose rows are gone. A store that is away is an error:
-        what it still holds stays noted."""
-        objects = 0
+        what it still holds stays noted. One object that it holds keeps no other."""
+        objects, held = 0, list[UUID]()
         with beating():
             while True:
                 with Session(self.engine) as session:
-                    batch = purge.doomed(session, BATCH_OBJECTS)
+                    batch = purge.doomed(session, BATCH_OBJECTS, held)
                     if not batch:
                         break
                     by_tenant: dict[UUID, list[UUID]] = {}
                     for row in batch:
-                        objects += self.remove(row.key)
-                        by_tenant.setdefault(row.organization_id, []).append(row.id)
+                        count, all_gone = self.remove(row.key)
+                        objects += count
+                        if all_gone:
+                            by_tenant.setdefault(row.organization_id, []).append(row.id)
+                        else:
+                            held.append(row.id)
                     for organization_id, ids in by_tenant.items():
                         purge.forget_doomed(session, organization_id, ids)
                     session.commit()
-        return PurgeResult(objects=objects, attempt=activity.info().attempt)
+        if held:
+            log.warning("the store does not let go of %d objects or folders", len(held))
+        return PurgeResult(objects=objects, held=len(held), attempt=activity.info().attempt)
 
-    def remove(self, key: str) -> int:
-        """Remove an object, or all below a prefix; return how many there were."""
+    def remove(self, key: str) -> tuple[int, bool]:
+        """Remove an object, or all below a prefix; return how many went, and whether all did."""
         if not key.endswith("/"):
             there = self.storage.exists(key)
-            self.storage.delete(key)
-            return int(there)
-        count = 0
+            gone = let_go(self.storage, key)
+            return int(there and gone), gone
+        count, whole = 0, True
         for listed in self.storage.list(key):
-            self.storage.delete(listed.key)
-            count += 1
-        return count
+            gone = let_go(self.storage, listed.key)
+            count, whole = count + gone, whole and gone
+        return count, whole
 
 
 class Run:

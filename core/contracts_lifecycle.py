@@ -59,11 +59,14 @@ class PurgeResult(Payload):
     objects: int = 0
     orphans: int = 0  # objects that no row knew
     missing: int = 0  # rows whose object is not there; reported and kept
+    held: int = 0  # objects that the store does not let go of; tried again the next night
     attempt: int = 1
 
     def plus(self, other: PurgeResult) -> PurgeResult:
         """Return the sums."""
-        names = ("organizations", "files", "emissions", "rows", "objects", "orphans", "missing")
+        names = (
+            "organizations", "files", "emissions", "rows", "objects", "orphans", "missing", "held",
+        )  # fmt: skip
         return PurgeResult(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
     def markdown(self) -> str:

@@ -294,14 +294,14 @@ def doom(session: Session, organization_id: UUID, key: str) -> None:
     )
 
 
-def doomed(session: Session, limit: int) -> Sequence[Any]:
-    """Return (organization_id, id, key) of objects that must go; held until commit."""
+def doomed(session: Session, limit: int, but: Sequence[UUID] = ()) -> Sequence[Any]:
+    """Return (organization_id, id, key) of objects that must go, but some; held until commit."""
     return session.execute(
         text(
-            "SELECT organization_id, id, key FROM doomed_objects ORDER BY created_at LIMIT :limit"
-            " FOR UPDATE SKIP LOCKED"
+            "SELECT organization_id, id, key FROM doomed_objects WHERE id <> ALL(:but)"
+            " ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED"
         ),
-        {"limit": limit},
+        {"limit": limit, "but": list(but)},
     ).all()
 
 

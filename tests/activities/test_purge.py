@@ -234,6 +234,7 @@ def test_objects_go_after_the_rows_and_a_store_that_is_away_loses_nothing(
             raise Unavailable("the store is away")
 
         patched.setattr(storage, "delete", away)
+        patched.setattr(storage, "exists", away)
         with pytest.raises(Unavailable):
             kept.delete_objects()
     assert len(kept.sql("SELECT 1 FROM doomed_objects")) == 4
@@ -244,6 +245,36 @@ def test_objects_go_after_the_rows_and_a_store_that_is_away_loses_nothing(
         f"{work_prefix(living.organization_id, living.file_id)}raw/part-00000.parquet",
     ]
     assert kept.delete_objects().objects == 0
+
+
+def test_an_object_that_the_store_holds_keeps_no_other(
+    kept: Kept, storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ref, other = kept.file(deleted="31 days"), kept.file(deleted="32 days")
+    held = upload_key(ref.organization_id, ref.file_id)
+    part = f"{work_prefix(other.organization_id, other.file_id)}raw/part-00000.parquet"
+    orphan = upload_key(kept.uploader.organization_id, uuid7())
+    kept.put(orphan)
+    kept.purge()
+    delete = storage.delete
+
+    def holding(key: str) -> None:
+        if key in (held, part):
+            raise Unavailable("the object store answers 403")
+        delete(key)
+
+    sweep = SweepObjects(kept.uploader.engine, storage)
+    with monkeypatch.context() as patched:
+        patched.setattr(storage, "delete", holding)
+        age(storage, patched, days=2)
+        result = kept.delete_objects()
+        assert (result.objects, result.held) == (2, 2)  # an upload and a part went
+        assert set(kept.keys()) == {held, part, orphan}
+        compared = kept.run(sweep.sweep_objects, kept.ref)
+        assert (compared.orphans, compared.held) == (1, 2)
+    assert len(kept.sql("SELECT 1 FROM doomed_objects")) == 2
+    assert kept.delete_objects().objects == 2
+    assert (kept.keys(), kept.sql("SELECT 1 FROM doomed_objects")) == ([], [])
 
 
 def test_figures_reviews_reports_and_recalculations_deleted_by_themselves_go_too(
