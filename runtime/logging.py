@@ -11,6 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import TracebackType
+from typing import TypeAlias
+
+ExceptionInfo: TypeAlias = (
+    tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+)
 
 # What a line may carry besides its message; everything else of a record is left out.
 CONTEXT = (
@@ -85,20 +91,31 @@ class JsonFormatter(logging.Formatter):
                 entry[name] = value if isinstance(value, int | float) else str(value)
         if record.exc_info and record.exc_info[0]:
             entry["error"] = record.exc_info[0].__name__
-            frames = traceback.extract_tb(record.exc_info[2])[-5:]
-            entry["at"] = [f"{Path(f.filename).name}:{f.lineno}" for f in frames]
+            entry["at"] = places(record.exc_info[2])
         return json.dumps(entry, ensure_ascii=True)
+
+
+class PlainFormatter(logging.Formatter):
+    """Formats a record for people; an exception only as its type and place here, too."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
+
+    def formatException(self, ei: ExceptionInfo) -> str:
+        """Return the line below the message: what a library says may quote a cell."""
+        return f"  {ei[0].__name__ if ei[0] else 'error'} at {', '.join(places(ei[2]))}"
+
+
+def places(trace: TracebackType | None) -> list[str]:
+    """Return the innermost frames of an exception."""
+    return [f"{Path(f.filename).name}:{f.lineno}" for f in traceback.extract_tb(trace)[-5:]]
 
 
 def configure(*, as_json: bool, level: str) -> None:
     """Send every logger's lines to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(AddContext())
-    handler.setFormatter(
-        JsonFormatter()
-        if as_json
-        else logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
-    )
+    handler.setFormatter(JsonFormatter() if as_json else PlainFormatter())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())

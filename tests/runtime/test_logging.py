@@ -13,15 +13,19 @@ import pytest
 from runtime import logging as logs
 
 
-@pytest.fixture
-def lines() -> tuple[logging.Logger, io.StringIO]:
+def logging_by(formatter: logging.Formatter) -> tuple[logging.Logger, io.StringIO]:
     sink = io.StringIO()
     handler = logging.StreamHandler(sink)
     handler.addFilter(logs.AddContext())
-    handler.setFormatter(logs.JsonFormatter())
+    handler.setFormatter(formatter)
     logger = logging.Logger("t")
     logger.addHandler(handler)
     return logger, sink
+
+
+@pytest.fixture
+def lines() -> tuple[logging.Logger, io.StringIO]:
+    return logging_by(logs.JsonFormatter())
 
 
 def test_lines_name_what_is_being_worked_on_also_what_a_thread_found_out(lines) -> None:
@@ -51,3 +55,19 @@ def test_an_exception_is_logged_without_what_it_says(lines) -> None:
     entry = json.loads(sink.getvalue())
     assert entry["error"] == "ValueError"
     assert "4111" not in sink.getvalue()
+
+
+def test_lines_for_people_do_not_tell_what_an_exception_says_either() -> None:
+    logger, sink = logging_by(logs.PlainFormatter())
+    try:
+        try:
+            raise ValueError("row 3: 4111 1111 1111 1111")
+        except ValueError as error:
+            raise KeyError("row 4: 4222 2222 2222 2222") from error
+    except KeyError as error:
+        logger.warning("activity failed", exc_info=error)
+    first, second = sink.getvalue().splitlines()
+    assert first.endswith("WARNING t: activity failed")
+    assert second.startswith("  KeyError at test_logging.py:")
+    assert "4111" not in sink.getvalue()
+    assert "4222" not in sink.getvalue()
