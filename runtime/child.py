@@ -31,6 +31,7 @@ _OPEN_FILES = 128
 _ANSWER_BYTES = 16 * _MEGABYTE  # of a report on a file, or a PDF; both stay far below that
 _COMPLAINT_BYTES = _MEGABYTE
 _PIECE_BYTES = 1 << 16
+_TOLD_TO_END = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # no limit sends these
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 # What every child sees of the environment. RLIMIT_AS counts address space, not memory in use: one
@@ -45,6 +46,11 @@ ENVIRONMENT = {
 
 class OutOfLimits(Exception):
     """The child ran out of memory or time, or was killed."""
+
+
+class Stopped(Exception):
+    """The child was told to end, as service managers tell every process of a service: nothing is
+    known of the data, and the next try may come to its end."""
 
 
 class Broke(Exception):
@@ -70,7 +76,7 @@ def ask(
     """Run `python -m module` with `request` on its stdin and return what it wrote to its stdout.
 
     Calls `on_tick` about every second; if it raises, or an exception is raised in this thread from
-    outside, the child is killed and the exception goes on. Raises OutOfLimits and Broke.
+    outside, the child is killed and the exception goes on. Raises OutOfLimits, Stopped and Broke.
     """
     child = subprocess.Popen(
         [sys.executable, "-m", module],
@@ -85,6 +91,8 @@ def ask(
         answer, complaint = _wait(child, request, timeout_s, on_tick)
     finally:
         _end(child)
+    if -child.returncode in _TOLD_TO_END:
+        raise Stopped
     if child.returncode != 0 or not answer:
         # A Python error ends with status 1 and says where; everything else was a violent death.
         if child.returncode == 1 and complaint and b"MemoryError" not in complaint:

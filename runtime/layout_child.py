@@ -16,7 +16,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from core.errors import ReportTooLarge, TonnageError
+from core.errors import ReportTooLarge, TonnageError, Unavailable
 from runtime import child
 
 DEFAULT_MEMORY_MB = 1_024  # 560 MB of address space for 700 rows of long words (measured)
@@ -37,7 +37,8 @@ def lay_out(
 ) -> bytes:
     """Return a page of HTML as a tagged PDF.
 
-    Raises ReportTooLarge when it takes more than its limits, LayoutFailed when it broke otherwise.
+    Raises ReportTooLarge when it takes more than its limits, Unavailable when the child was told to
+    end from outside, LayoutFailed when it broke otherwise.
     `scratch` is a directory where temporary files may be written.
     """
     request = {"page": page, "memory_mb": memory_mb, "cpu_s": cpu_s}
@@ -52,6 +53,8 @@ def lay_out(
             )
         except child.OutOfLimits:
             raise ReportTooLarge from None
+        except child.Stopped:
+            raise Unavailable("the process that lays out pages was stopped") from None
         except child.Broke as broke:
             raise LayoutFailed(str(broke)) from None
 

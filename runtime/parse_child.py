@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.errors import FileRejected, ParserFailed
+from core.errors import FileRejected, ParserFailed, Unavailable
 from runtime import child
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ def run_parse(
 
     Calls `on_tick` about every second; if it raises, the child is killed and the exception goes
     on. Raises FileRejected with the child's code, or "file_resource_limit" when the child ran out
-    of memory or time or was killed; ParserFailed when it broke otherwise.
+    of memory or time or was killed; Unavailable when it was told to end from outside, ParserFailed
+    when it broke otherwise.
     """
     from core.parsing.report import ParseReport
 
@@ -68,7 +69,7 @@ def run_check(
     """Run core.parsing.structure.check_structure in a limited child and return its verdict.
 
     The check walks through the XML of whoever sent it. A child that ran out of memory or time is
-    a verdict too; ParserFailed when it broke otherwise.
+    a verdict too; Unavailable and ParserFailed as above.
     """
     from core.parsing.structure import StructureVerdict
 
@@ -94,6 +95,8 @@ def _ask(
         )
     except child.OutOfLimits:
         raise _resource_limit() from None
+    except child.Stopped:
+        raise Unavailable("the process that opens files was stopped") from None
     except child.Broke as broke:
         raise ParserFailed(str(broke)) from None
     decoded: dict[str, Any] = json.loads(answer)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pypdfium2
 import pytest
 
-from core.errors import ReportTooLarge
+from core.errors import ReportTooLarge, Unavailable
 from runtime import child, layout_child
 from runtime.layout_child import LayoutFailed, lay_out
 
@@ -52,6 +52,17 @@ def test_a_layout_that_hangs_is_killed(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(child, "TICK_S", 0.05)
     monkeypatch.setattr(layout_child, "PATIENCE", 0.01)
     with pytest.raises(ReportTooLarge):
+        lay_out(SHORT, tmp_path)
+
+
+def test_a_layout_that_is_told_to_end_with_its_worker_is_not_too_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n"
+    )
+    monkeypatch.setitem(child.ENVIRONMENT, "PYTHONPATH", str(tmp_path))
+    with pytest.raises(Unavailable):
         lay_out(SHORT, tmp_path)
 
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 import xlsxwriter
 
-from core.errors import FileRejected, ParserFailed
+from core.errors import FileRejected, ParserFailed, Unavailable
 from core.parsing.report import ParseOptions
 from runtime import child, parse_child
 from runtime.parse_child import run_parse
@@ -201,6 +201,15 @@ def test_a_child_that_goes_too_deep_or_says_too_much_is_the_files_doing(
     with pytest.raises(FileRejected) as caught:
         run(tmp_path, TABLE.encode(), "a.csv")
     assert caught.value.code == "file_resource_limit"
+
+
+def test_a_child_that_is_told_to_end_with_its_worker_says_nothing_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A service manager tells every process of a service.
+    broken(tmp_path, monkeypatch, "import os, signal; os.kill(os.getpid(), signal.SIGTERM)")
+    with pytest.raises(Unavailable):
+        run(tmp_path, TABLE.encode(), "a.csv")
 
 
 def test_a_request_larger_than_a_pipe_and_an_answer_come_through(tmp_path: Path) -> None:
