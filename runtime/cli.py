@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
+from sqlalchemy.exc import OperationalError
 
 from core.errors import TonnageError
 from runtime import audit_cli, factors_cli, retention_cli, users_cli
+from runtime.platform_database import NO_ANSWER
 from runtime.settings import told
 
 
@@ -27,6 +29,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValidationError as error:
         print(told(error), file=sys.stderr)
         return 2
+    except OperationalError:
+        print(f"tonnage: {NO_ANSWER}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        if error.filename is None:  # not of a path that somebody named
+            raise
+        print(f"tonnage: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
 
 
 def parser() -> argparse.ArgumentParser:

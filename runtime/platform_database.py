@@ -19,6 +19,7 @@ _NO_DATABASE = (
     "no database is configured: set TONNAGE_DATABASE_URL and the other settings "
     "(docs/operations.md), or let `make dev` run and name its --state folder"
 )
+NO_ANSWER = "the database does not answer, or not to this login; is it running?"
 
 
 def add_state(command: argparse.ArgumentParser) -> None:
@@ -58,7 +59,7 @@ def platform_engine(
     try:
         yield engine, settings.embedder_threads
     except OperationalError as error:
-        raise Unavailable("the database does not answer; is it running?") from error
+        raise Unavailable(NO_ANSWER) from error
     finally:
         engine.dispose()
 

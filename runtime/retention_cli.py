@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import Engine
 from sqlmodel import Session
 
+from core.errors import Unavailable
 from db.queries import leftovers, purge
 from runtime.platform_database import add_state, operator_settings, platform_engine
 from runtime.settings import Settings
@@ -75,15 +76,20 @@ async def start(settings: Settings) -> str:
 
     Two at once do no harm: what one of them holds the other skips.
     """
+    from temporalio.service import RPCError
+
     from core.contracts_lifecycle import PURGE_EXPIRED, PURGE_WORKFLOW_ID, PurgeInput
     from runtime.temporal import connect
     from workflows import options
 
-    client = await connect(settings)
     job_id = f"{PURGE_WORKFLOW_ID}-by-hand-{int(time.time())}"
-    await client.start_workflow(
-        PURGE_EXPIRED, PurgeInput(), id=job_id, task_queue=options.PIPELINE_QUEUE,
-        static_summary="purge what was deleted long ago or is too old, started by hand",
-    )  # fmt: skip
+    try:
+        client = await connect(settings)
+        await client.start_workflow(
+            PURGE_EXPIRED, PurgeInput(), id=job_id, task_queue=options.PIPELINE_QUEUE,
+            static_summary="purge what was deleted long ago or is too old, started by hand",
+        )  # fmt: skip
+    except (RPCError, RuntimeError) as error:
+        raise Unavailable("Temporal does not answer; nothing was started") from error
     await asyncio.sleep(0.3)  # see runtime.worker.run
     return job_id

@@ -1,0 +1,66 @@
+"""An ordinary mistake on the command line is answered in a line, not with a traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runtime.cli import main
+
+NOBODY = "127.0.0.1:1"
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A deployment of which nothing runs."""
+    for name, value in {
+        "SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyz-0123456789",
+        "DATABASE_URL": f"postgresql://tonnage:hidden@{NOBODY}/tonnage",
+        "DATABASE_CONNECT_TIMEOUT_S": "1",
+        "TEMPORAL_ADDRESS": NOBODY,
+        "STORAGE_URL": f"file://{tmp_path / 'objects'}",
+        "WORK_DIR": str(tmp_path / "work"),
+    }.items():
+        monkeypatch.setenv(f"TONNAGE_{name}", value)
+
+
+def told(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """Run a command that fails; return what it says."""
+    assert main(words) == 1
+    [line] = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("tonnage: ")
+    assert "hidden" not in line
+    return line
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("migrate",),
+        ("users", "reset-password", "somebody@example.org"),
+        ("audit", "verify"),
+        ("factors", "list"),
+        ("retention", "run", "--dry-run"),
+    ],
+)
+def test_a_database_that_is_not_there(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "the database does not answer" in told(capsys, *words)
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_temporal_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "Temporal does not answer" in told(capsys, "retention", "run")
+
+
+def test_a_history_that_is_not_there_or_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "No such file" in told(capsys, "replay", str(tmp_path / "none.json"))
+    for content in ("{", "[]", '{"events": [{"eventId": "x"}]}'):
+        (tmp_path / "wrong.json").write_text(content)
+        line = told(capsys, "replay", str(tmp_path / "wrong.json"))
+        assert line == "tonnage: wrong.json is no history of a workflow"
