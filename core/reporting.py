@@ -170,6 +170,7 @@ ISSUE_COLUMNS = (
     Column("message"),
     Column("value"),
 )
+MOST_ISSUES = 100_000  # a sheet that somebody will read
 FACTOR_COLUMNS = (
     Column("factor_id"),
     Column("factor_name"),

@@ -12,7 +12,7 @@ from sqlmodel import Session
 from core.overview import Rejection
 from core.permissions import Reach
 from core.records import NO_ACTIVITY
-from core.reporting import Cell
+from core.reporting import MOST_ISSUES, Cell
 from db.models import File, RowIssue
 from db.queries.emissions import EmissionFilter
 from db.queries.report_figures import FETCHED_ROWS
@@ -21,7 +21,6 @@ from db.queries.report_overview import files_concerned
 FILE: Any = File
 ISSUE: Any = RowIssue
 
-MOST_ISSUES = 100_000  # a sheet that somebody will read
 MOST_REASONS = 20
 
 

@@ -21,6 +21,7 @@ from core.reporting import (
     FACTOR_COLUMNS,
     ISSUE_COLUMNS,
     MEDIA_TYPES,
+    MOST_ISSUES,
     NO_SCOPE,
     OUTSIDE_SCOPES,
     Cell,
@@ -94,7 +95,6 @@ class ExcelRenderer:
                 },
             )
             Writing(book, content, self.sheet_rows).all()
-            content.all_read()
             book.close()  # packs what was written: a minute for a million rows
 
 
@@ -125,7 +125,8 @@ class Writing:
 
     def all(self) -> None:
         """Write every sheet. The sheets stand in the order in which they are made here, but the
-        figures are written before the sums that name their ranges."""
+        figures are written before the sums that name their ranges: these need nothing more from the
+        database, and many groups take longer than it lets a transaction wait."""
         summary = self.book.add_worksheet("Summary", excel_sheet.Sheet)
         scopes = self.book.add_worksheet("By scope and category", excel_sheet.Sheet)
         groups = (
@@ -136,11 +137,13 @@ class Writing:
         if self.content.with_details:
             self.emissions()
         self.factors()
-        self.table("Issues", ISSUE_COLUMNS, self.content.issues)
-        self.summary(summary)
+        issues = self.table("Issues", ISSUE_COLUMNS, self.content.issues) - 1
+        found = list(self.content.groups)
+        self.content.all_read()
+        self.summary(summary, issues)
         self.by_scope(scopes)
         if groups is not None:
-            self.breakdown(groups)
+            self.breakdown(groups, found)
         summary.activate()
 
     # -- sheets of rows --
@@ -192,8 +195,8 @@ class Writing:
 
     # -- sheets of sums --
 
-    def summary(self, sheet: Any) -> None:
-        """Write for whom, of when, by which rules, and the totals."""
+    def summary(self, sheet: Any, issues: int) -> None:
+        """Write for whom, of when, by which rules, the totals, and whether all issues are listed."""
         frame = self.view.frame
         sheet.set_column(0, 0, 46)
         sheet.set_column(1, 4, 20)
@@ -227,6 +230,10 @@ class Writing:
             sheet.write_string(row, 0, label)
             sheet.write_number(row, 1, count, self.whole)
             row += 1
+        if issues >= MOST_ISSUES:
+            sheet.write_string(row, 0, "… Issues lists no more than the first")
+            sheet.write_number(row, 1, issues, self.whole)
+            row += 1
         for label, kg in (
             ("kg CO2e beside the figures, from before their use, in no sum", self.view.upstream_kg),
             ("kg biogenic CO2 beside the figures, in no sum", self.view.outside_kg),
@@ -256,10 +263,10 @@ class Writing:
             label = f"Base year {view.frame.base_year}"
             self.sums(sheet, row, label, view.base_year, None)
 
-    def breakdown(self, sheet: Any) -> None:
+    def breakdown(self, sheet: Any, groups: Sequence[Group]) -> None:
         """Write the groups that were asked for: a column for each key, as in the figures."""
         names = self.content.group_columns
-        width, groups = len(names), list(self.content.groups)
+        width = len(names)
         for place, name in enumerate(names):
             sheet.set_column(place, place, WIDTHS.get(name, 14))
             sheet.write_string(0, place, name, self.head)

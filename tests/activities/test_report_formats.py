@@ -25,8 +25,9 @@ from core.permissions import Reach
 from core.reporting import ReportFormat
 from db.engine import tenant_session
 from db.models import EmissionFactor
-from db.queries import emissions
+from db.queries import emissions, report_rejections
 from db.queries.emissions import EmissionFilter
+from runtime.adapters import renderer_excel
 from runtime.adapters.renderer_csv import CsvRenderer
 from runtime.adapters.renderer_excel import ExcelRenderer
 from runtime.adapters.renderer_pdf import PdfRenderer
@@ -319,3 +320,18 @@ def test_a_workbook_has_frozen_headers_filters_and_numbers_as_numbers(
         [8, None, "unit_missing", "Name a unit."],
         [9, None, "unit_missing", "Name a unit."],
     ]
+
+
+def test_a_workbook_says_so_when_it_lists_not_all_issues(
+    uploader: Uploader, generate: GenerateReports, ledger: None, run: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    def summary() -> dict[Any, Any]:
+        book = openpyxl.load_workbook(io.BytesIO(made(uploader, generate, run, ReportFormat.EXCEL)))
+        return dict(book["Summary"].iter_rows(values_only=True, max_col=2))
+
+    label = "… Issues lists no more than the first"
+    assert label not in summary()
+    for module in (renderer_excel, report_rejections):
+        monkeypatch.setattr(module, "MOST_ISSUES", 1)
+    assert summary()[label] == 1

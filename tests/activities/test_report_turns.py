@@ -18,16 +18,17 @@ from core.errors import ReportTooLarge
 from core.reporting import GroupBy, ReportFormat
 from db.ids import uuid7
 from db.models import Emission
+from runtime.adapters import renderer_excel
 from runtime.adapters.renderer_csv import CsvRenderer
 from runtime.adapters.renderer_pdf import PdfRenderer
 from runtime.adapters.storage_local import LocalStorage
 from runtime.layout_child import lay_out
-from tests.activities.making_reports import ask, made, pages
+from tests.activities.making_reports import Workbook, ask, made, pages
 from tests.activities.test_report import done, emission
 from tests.factories import Uploader
 
 pytestmark = pytest.mark.timeout(240)
-CSV, PDF = ReportFormat.CSV, ReportFormat.PDF
+CSV, EXCEL, PDF = ReportFormat.CSV, ReportFormat.EXCEL, ReportFormat.PDF
 
 
 def test_an_organization_has_its_share_and_the_others_have_theirs() -> None:
@@ -82,6 +83,29 @@ def test_no_transaction_is_open_while_pages_are_laid_out(
     found = pages(made(uploader, generate, run, PDF))
     assert "8.85 t CO2e" in found[0]
     assert seen  # its connection is there, in the pool
+    assert {(row.state, row.xact_start) for row in seen} == {("idle", None)}
+
+
+def test_no_transaction_is_open_while_the_sums_of_a_workbook_are_written(
+    uploader: Uploader, worker_engine: Engine, admin_engine: Engine, storage: LocalStorage,
+    tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    emission(uploader, done(uploader), 2, 8850.0)
+    summary, seen = renderer_excel.Writing.summary, []
+
+    def look(writing: renderer_excel.Writing, sheet: Any, issues: int) -> None:
+        with admin_engine.connect() as connection:
+            seen.extend(connection.execute(text(
+                "SELECT state, xact_start FROM pg_stat_activity"
+                " WHERE usename = 'tonnage_worker' AND datname = current_database()"
+            )))  # fmt: skip
+        summary(writing, sheet, issues)
+
+    monkeypatch.setattr(renderer_excel.Writing, "summary", look)
+    renderers = {EXCEL: renderer_excel.ExcelRenderer()}
+    generate = GenerateReports(worker_engine, storage, renderers, work_dir=tmp_path)
+    data = made(uploader, generate, run, EXCEL, by=(GroupBy.CATEGORY,))
+    assert Workbook(data).values["Breakdown"]["B2"].value == 1
     assert {(row.state, row.xact_start) for row in seen} == {("idle", None)}
 
 
