@@ -60,12 +60,14 @@ class PurgeResult(Payload):
     orphans: int = 0  # objects that no row knew
     missing: int = 0  # rows whose object is not there; reported and kept
     held: int = 0  # objects that the store does not let go of; tried again the next night
+    failed: int = 0  # steps that will fail however often they are tried
     attempt: int = 1
 
     def plus(self, other: PurgeResult) -> PurgeResult:
         """Return the sums."""
         names = (
             "organizations", "files", "emissions", "rows", "objects", "orphans", "missing", "held",
+            "failed",
         )  # fmt: skip
         return PurgeResult(**{name: getattr(self, name) + getattr(other, name) for name in names})
 

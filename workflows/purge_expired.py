@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, RetryState
 
 from workflows import options
 
@@ -38,11 +39,24 @@ class PurgeExpired:
         for number, ref in enumerate(refs, start=1):
             await self.step(options.SWEEP_OBJECTS, ref, f"compare objects, {number} of {len(refs)}")
         if not refs:
+            if self.done.failed:
+                raise ApplicationError(self.done.markdown(), type="PurgeIncomplete")
             return self.done
         # A history holds 51,200 events; an organization makes about fourteen.
         workflow.continue_as_new(PurgeInput(after=page.organization_ids[-1], done=self.done))
 
     async def step(self, kind: options.ActivityKind, argument: Payload, summary: str) -> None:
-        """Run one activity, add up what it did and show it in the Web UI."""
-        self.done = self.done.plus(await options.call(kind, argument, PurgeResult, summary))
+        """Run one activity, add up what it did and show it in the Web UI.
+
+        One that will fail however often it is tried keeps no other organization's from running.
+        """
+        try:
+            result = await options.call(kind, argument, PurgeResult, summary)
+        except ActivityError as error:
+            for_good = error.retry_state is RetryState.NON_RETRYABLE_FAILURE
+            if not for_good or not workflow.patched("one-fails-alone"):
+                raise
+            workflow.logger.error("failed: %s", summary)
+            result = PurgeResult(failed=1)
+        self.done = self.done.plus(result)
         workflow.set_current_details(self.done.markdown())

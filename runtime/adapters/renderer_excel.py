@@ -196,7 +196,7 @@ class Writing:
     # -- sheets of sums --
 
     def summary(self, sheet: Any, issues: int) -> None:
-        """Write for whom, of when, by which rules, the totals, and whether all issues are listed."""
+        """Write for whom, of when, by which rules, and the totals; whether issues are missing."""
         frame = self.view.frame
         sheet.set_column(0, 0, 46)
         sheet.set_column(1, 4, 20)

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.anyio
 class FakePurge:
     """Two pages of organizations; each loses ten rows and two objects."""
 
-    def __init__(self, *, fail_once: bool = False, broken: bool = False) -> None:
+    def __init__(self, *, fail_once: bool = False, broken: int | None = None) -> None:
         self.ids = sorted(uuid4() for _ in range(3))
         self.calls: list[tuple[str, UUID | None]] = []
         self.fail_once, self.broken = fail_once, broken
@@ -39,7 +39,7 @@ class FakePurge:
 
         @activity.defn(name="purge_organization")
         async def purge_organization(ref: OrganizationRef) -> PurgeResult:
-            if self.broken:
+            if self.broken is not None and ref.organization_id == self.ids[self.broken]:
                 raise ApplicationError("broken", type="InvalidInput", non_retryable=True)
             if self.fail_once and activity.info().attempt == 1:
                 raise ApplicationError("the database is away", type="Unavailable")
@@ -100,9 +100,20 @@ async def test_a_dependency_that_was_away_is_tried_again(temporal: WorkflowEnvir
     assert result.rows == 35
 
 
-async def test_what_cannot_be_purged_fails_visibly(temporal: WorkflowEnvironment) -> None:
-    with pytest.raises(WorkflowFailureError):
-        await purged(temporal, FakePurge(broken=True))
+async def test_what_cannot_be_purged_fails_visibly_and_keeps_no_other_from_going(
+    temporal: WorkflowEnvironment,
+) -> None:
+    fake = FakePurge(broken=0)
+    with pytest.raises(WorkflowFailureError) as raised:
+        await purged(temporal, fake)
+    assert "failed 1" in str(raised.value.cause)
+    a, b, c = fake.ids
+    assert fake.calls == [
+        ("logins", None),
+        ("purge", b), ("objects", None), ("compare", a), ("compare", b),
+        ("purge", c), ("objects", None), ("compare", c),
+        ("objects", None),
+    ]  # fmt: skip
 
 
 async def test_the_schedules_are_made_once_and_left_as_an_operator_tuned_them(
