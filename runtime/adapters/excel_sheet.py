@@ -28,6 +28,8 @@ EPOCH = dt.date(1899, 12, 30).toordinal()  # so that Excel's leap day of 1900 is
 FIRST_DAY = dt.date(1900, 3, 1)
 SHORT = 120  # what is longer is hardly the same twice
 
+WORDS = {"kg_co2e": "kg CO2e", "kg_co2e_per_unit": "kg CO2e per unit", "gwp_set": "GWP set"}
+
 Writer = Callable[[Any], str]  # a value to what stands between `<c r="A1"` and the next cell
 
 
@@ -56,6 +58,12 @@ class Sheet(Worksheet):  # type: ignore[misc]
 
     def _xml_rich_inline_string(self, string: str, attributes: Sequence[Any] = ()) -> None:
         self._xml_inline_string(string, False, attributes)
+
+
+def heading(name: str) -> str:
+    """Return what people call a column."""
+    words = name.removesuffix("_id").replace("_", " ") + (" ID" if name.endswith("_id") else "")
+    return WORDS.get(name) or words[:1].upper() + words[1:]
 
 
 def text(value: Any) -> str:

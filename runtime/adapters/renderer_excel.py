@@ -35,7 +35,7 @@ from core.reporting import (
 )
 from runtime.adapters import excel_sheet
 from runtime.adapters.excel_conditions import Listed, condition, conditions, folded
-from runtime.adapters.excel_sheet import text
+from runtime.adapters.excel_sheet import heading, text
 
 SHEET_ROWS = 1_048_576  # of Excel; a longer list goes on on the next sheet
 MOST_LINES = 200_000  # of a table of sums; five of them fit on a sheet
@@ -59,7 +59,7 @@ WIDTHS = {
     "project_id": 38, "file_id": 38, "source": 34, "factor_id": 38, "licence": 26,
     "file_name": 26, "project": 26, "activity_type": 20, "value": 26, "message": 60,
 }  # fmt: skip
-FIGURES = ("figures", "kg CO2e", "biogenic kg CO2")
+FIGURES = ("Figures", "kg CO2e", "Biogenic kg CO2")
 KG_FORMAT, NUMBER_FORMAT = "#,##0.000", "#,##0.######"
 
 Conditions = tuple[tuple[str, str], ...]
@@ -161,7 +161,8 @@ class Writing:
             number += 1
             name = "Emissions" if number == 1 else f"Emissions {number}"
             kept = () if first is None else _chain(first, chunk)
-            last = self.table(name, EMISSIONS, (tuple(r[p] for p in places) for r in kept))
+            rows_of = (tuple(r[p] for p in places) for r in kept)
+            last = self.table(name, EMISSIONS, rows_of, called=str)  # for programs, as in the CSV
             self.listed.add(name, last)
             if first is None:
                 return
@@ -170,13 +171,16 @@ class Writing:
         """Write the factors that were used."""
         self.table("Factors", FACTOR_COLUMNS, self.content.factors)
 
-    def table(self, name: str, columns: Sequence[Column], rows: Iterable[tuple[Cell, ...]]) -> int:
+    def table(
+        self, name: str, columns: Sequence[Column], rows: Iterable[tuple[Cell, ...]],
+        called: Callable[[str], str] = heading,
+    ) -> int:  # fmt: skip
         """Write a sheet with a frozen header and a filter; return its last row, from 1."""
         sheet = self.book.add_worksheet(name, excel_sheet.Sheet)
         for place, column in enumerate(columns):
             sheet.set_column(place, place, WIDTHS.get(column.name, 14))
         for place, column in enumerate(columns):
-            sheet.write_string(0, place, column.name, self.head)
+            sheet.write_string(0, place, called(column.name), self.head)
         sheet.freeze_panes(1, 0)
         last: int = sheet.write_rows(rows, [self.writer(column) for column in columns])
         sheet.autofilter(0, 0, max(last, 1), len(columns) - 1)
@@ -200,6 +204,7 @@ class Writing:
         frame = self.view.frame
         sheet.set_column(0, 0, 46)
         sheet.set_column(1, 4, 20)
+        sheet.freeze_panes(1, 0)  # whose figures these are
         sheet.write_string(0, 0, text(frame.title), self.title)
         row = 1
         criteria = "; ".join(f"{name} = {value}" for name, value in frame.criteria)
@@ -249,6 +254,7 @@ class Writing:
 
     def by_scope(self, sheet: Any) -> None:
         """Write the inventory, then categories, months and regions."""
+        sheet.freeze_panes(1, 0)  # the columns of sums are those of every table below
         sheet.set_column(0, 0, 64)
         sheet.set_column(1, 4, 20)
         inventory = self.content.layout is ReportLayout.GHG_INVENTORY
@@ -269,7 +275,7 @@ class Writing:
         width = len(names)
         for place, name in enumerate(names):
             sheet.set_column(place, place, WIDTHS.get(name, 14))
-            sheet.write_string(0, place, name, self.head)
+            sheet.write_string(0, place, heading(name), self.head)
         sheet.set_column(width, width + 2, 20)
         for place, name in enumerate(FIGURES, start=width):
             sheet.write_string(0, place, name, self.head)

@@ -23,6 +23,7 @@ from db.engine import tenant_session
 from db.models import Decision, EmissionFactor, Project, Review
 from db.queries import emissions
 from db.queries.emissions import EmissionFilter
+from runtime.adapters.excel_sheet import heading
 from runtime.adapters.renderer_csv import CsvRenderer
 from runtime.adapters.renderer_excel import ExcelRenderer
 from runtime.adapters.renderer_pdf import PdfRenderer
@@ -111,7 +112,7 @@ class Told:
         """Return (keys, sums, row) of the workbook's groups."""
         rows = list(self.workbook.values["Breakdown"].iter_rows(values_only=True))
         width = len(self.columns)
-        assert rows[0][:width] == self.columns
+        assert rows[0][:width] == tuple(map(heading, self.columns))
         assert rows[-1][0] == "Total"
         return [(row[:width], row[width:], n) for n, row in enumerate(rows[1:-1], start=2)]
 

@@ -307,9 +307,17 @@ def test_a_workbook_has_frozen_headers_filters_and_numbers_as_numbers(
     book = openpyxl.load_workbook(io.BytesIO(made(uploader, generate, run, ReportFormat.EXCEL)))
     names = ["Summary", "By scope and category", "Breakdown", "Emissions", "Factors", "Issues"]
     assert book.sheetnames == names
-    for name in names[3:]:
+    for name in names:
         assert book[name].freeze_panes == "A2"
-        assert book[name].auto_filter.ref
+        assert (book[name].auto_filter.ref is not None) == (name in names[3:])
+    heads = {name: [cell.value for cell in book[name][1]] for name in names[1:]}
+    assert heads["By scope and category"] == [
+        "Scope and category", "Figures", "kg CO2e", "Biogenic kg CO2",
+    ]  # fmt: skip
+    assert heads["Breakdown"][:2] == ["Scope", "Category"]
+    assert {"Factor ID", "kg CO2e per unit", "GWP set", "Licence"} <= set(heads["Factors"])
+    assert heads["Issues"][:4] == ["File name", "Sheet", "Row", "Column name"]
+    assert {"kg_co2e", "factor_kg_co2e_per_unit", "emission_id"} <= set(heads["Emissions"])
     header = [cell.value for cell in book["Emissions"][1]]
     first = dict(zip(header, (cell for cell in book["Emissions"][2]), strict=True))
     assert (first["kg_co2e"].data_type, first["kg_co2e"].value) == ("n", 0.1)
