@@ -23,6 +23,7 @@ class RecordingPipeline:
 
     def __init__(self, *, away: bool = False) -> None:
         self.away = away
+        self.stuck: UUID | None = None  # whose run before has not closed
         self.started: list[UUID] = []
         self.reviews: list[UUID] = []
 
@@ -34,11 +35,14 @@ class RecordingPipeline:
     async def start_file(
         self, ref: FileRef, *, filename_summary: str, organization_name: str
     ) -> str:
-        if self.away:
-            raise Unavailable("Temporal is away")
+        if self.away or ref.file_id == self.stuck:
+            raise Unavailable("Temporal is away, or the run before has not closed yet")
         assert (filename_summary, organization_name) == ("activities.csv", "Harbour & Hill")
         self.started.append(ref.file_id)
         return str(ref.file_id)
+
+    async def ready(self) -> bool:
+        return not self.away
 
 
 def age(engine: Engine, ref: FileRef, seconds: int) -> None:
@@ -85,6 +89,19 @@ async def test_a_sweep_while_temporal_is_away_is_an_error_to_be_retried(
     sweep = SweepOrphans(platform_engine, RecordingPipeline(away=True))
     with pytest.raises(Unavailable):
         await ActivityEnvironment().run(sweep.start_orphans, SweepInput())
+
+
+async def test_one_that_cannot_be_started_holds_up_nobody(
+    uploader: Uploader, platform_engine: Engine
+) -> None:
+    stuck, next_ = (uploader.upload(b"a,b\n1,%d\n" % n) for n in range(2))
+    age(platform_engine, stuck, 120)
+    age(platform_engine, next_, 60)
+    pipeline = RecordingPipeline()
+    pipeline.stuck = stuck.file_id
+    sweep = SweepOrphans(platform_engine, pipeline)
+    result = await ActivityEnvironment().run(sweep.start_orphans, SweepInput())
+    assert (pipeline.started, result.started) == ([next_.file_id], 1)
 
 
 async def test_resolutions_that_nobody_carried_out_are_started(
