@@ -98,7 +98,7 @@ def in_names(
     for name, value in asked.in_words():
         if name in ("file_id", "project_id", "projects"):
             ids = [] if value == "none" else [UUID(each) for each in value.split(", ")]
-            called = names_of(session, organization_id, name, ids)
+            called = names_of(session, organization_id, asked.reach, name, ids)
             shown = ", ".join(called.get(each, str(each)) for each in ids) or "none"
             found.append((name.removesuffix("_id"), shown))
         else:
