@@ -2,7 +2,7 @@
 
 A tag is `"<version>.<digest>"`: the version is the row's, which If-Match compares; the digest is of
 the answer as sent, so that a 304 hides no progress and no audit event that the row does not know.
-The signed link in an answer changes each time and is left out of the digest.
+Signed links in an answer change each time and are left out of the digest.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from api.errors import ApiError
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 TAG = re.compile(r'(W/)?"([^"]*)"')
-LINK = re.compile(rb'"download_url":"[^"]*"')
+LINK = re.compile(rb'"(?:download|annex)_url":"[^"]*"')
 UNCHANGED = ("content-type", "content-length")  # a 304 has no content to describe
 
 IfMatch = Annotated[
