@@ -25,7 +25,7 @@ from db.ids import uuid7
 from db.models import AuditEvent, Report
 from db.queries import audit
 from db.queries import reports as queries
-from db.queries.emission_sums import total_of
+from db.queries.emission_sums import total_within
 from db.queries.emissions import count_emissions
 
 log = logging.getLogger("tonnage.api")
@@ -35,13 +35,16 @@ CANCELLED = "The report was cancelled; retry writes it."
 START_TIMEOUT_S = 3
 
 
+# What is told beside a report must not keep the report from being shown.
+COMPARED_WITHIN_MS = 2_000
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A report with its audit trail, and what its criteria let through by now."""
+    """A report with its audit trail."""
 
     report: Report
     events: Sequence[AuditEvent]
-    now: Totals | None = None  # where it can be compared
 
 
 def estimate(
@@ -133,11 +136,30 @@ def load(services: Services, who: Member, report_id: UUID) -> Found:
         if report is None:
             raise ApiError("not_found")
         events = audit.of_object(session, who.organization_id, "report", report_id)
-        now = None
-        if report.status == ReportStatus.COMPLETED and queries.shown_by(report) is not None:
-            asked = queries.criteria_of(report)
-            now = total_of(session, who.organization_id, asked.reach, asked.wanted)
-    return Found(report, events, now)
+    return Found(report, events)
+
+
+async def sums_of_now(services: Services, who: Member, report: Report) -> Totals | None:
+    """Return what the criteria of a completed report let through by now.
+
+    None where there is nothing to compare it with, and when it cannot be told soon: it is a search
+    like any other, and waits its turn.
+    """
+    if report.status != ReportStatus.COMPLETED or queries.shown_by(report) is None:
+        return None
+    try:
+        async with services.lists.take(who.organization_id):
+            return await run_in_threadpool(sum_up, services, who, queries.criteria_of(report))
+    except ApiError as busy:
+        log.info("report %s is shown without a comparison: %s", report.id, busy.code)
+        return None
+
+
+def sum_up(services: Services, who: Member, asked: queries.Criteria) -> Totals | None:
+    """Return the sums under a report's criteria; None when they take too long."""
+    scope = (who.organization_id, asked.reach, asked.wanted)
+    with tenant_session(services.app_engine, who.organization_id) as session:
+        return total_within(session, *scope, limit_ms=COMPARED_WITHIN_MS)
 
 
 async def progress(services: Services, who: Member, report: Report) -> ReportProgress | None:

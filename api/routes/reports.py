@@ -94,10 +94,11 @@ async def get_report(
     """Return a report: criteria, how far it is, download link, audit trail."""
     found = await run_in_threadpool(reports.load, services, who, report_id)
     progress = await reports.progress(services, who, found.report)
+    now = await reports.sums_of_now(services, who, found.report)
     response.headers["ETag"] = etag(found.report.updated_at)
     return report_detail(
         found.report,
-        now=found.now,
+        now=now,
         progress=progress,
         estimated_completion=reports.estimate_again(found.report, progress),
         may_delete=reports.may_delete(who, found.report),

@@ -17,7 +17,9 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, case, func, or_, select
+from psycopg.errors import QueryCanceled
+from sqlalchemy import and_, case, func, or_, select, text
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
 from core import exact
@@ -105,6 +107,21 @@ def total_of(
         exact.total(row.kg for row in rows if not row.biogenic),
         exact.total(row.kg for row in rows if row.biogenic),
     )
+
+
+def total_within(
+    session: Session, organization_id: UUID, reach: Reach, wanted: EmissionFilter, *, limit_ms: int
+) -> Totals | None:
+    """Return total_of; None when a statement of it takes longer, and the transaction is over."""
+    session.execute(
+        text("SELECT set_config('statement_timeout', :limit, true)"), {"limit": str(limit_ms)}
+    )
+    try:
+        return total_of(session, organization_id, reach, wanted)
+    except OperationalError as error:
+        if isinstance(error.orig, QueryCanceled):
+            return None
+        raise
 
 
 def _parts(rows: list[tuple[Any, int, Decimal]]) -> list[Part]:

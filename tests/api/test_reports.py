@@ -141,48 +141,6 @@ def test_the_figures_are_those_of_the_list_to_the_last_digit(
     assert names == ["Diesel", "Diesel", "'=cmd"]
 
 
-def test_a_report_says_when_its_figures_are_not_those_of_now_any_more(
-    client, world, alpha, ask, generate, figures, admin_engine
-) -> None:
-    body = ask(criteria={"scope": [1, 2]}).json()
-    assert shown(client, alpha, body["report_id"])["snapshot"] is None  # nothing to compare yet
-    generate(ReportRef(organization_id=alpha.id, report_id=body["report_id"]))
-    whole = {"figures_shown": 3, "kg_co2e_shown": 8850.3}
-    same = {"outdated": False, **whole, "figures_now": 3, "kg_co2e_now": 8850.3}
-    assert shown(client, alpha, body["report_id"])["snapshot"] == same
-    query = {"scope": 2}
-    listed = client.get("/v1/emissions", headers=alpha.headers, params=query).json()["results"]
-    assert len(listed) == 1
-    gone = client.delete(f"/v1/emissions/{listed[0]['id']}", headers=alpha.headers)
-    assert gone.status_code == 200
-    now = {"outdated": True, **whole, "figures_now": 2, "kg_co2e_now": 0.3}
-    assert shown(client, alpha, body["report_id"])["snapshot"] == now
-    with admin_engine.begin() as connection:  # as the purge does, a month later
-        connection.execute(text("DELETE FROM emissions WHERE deleted_at IS NOT NULL"))
-    assert shown(client, alpha, body["report_id"])["snapshot"] == now
-    client.delete(f"/v1/files/{figures['file']}", headers=alpha.headers)
-    now |= {"figures_now": 0, "kg_co2e_now": 0.0}
-    assert shown(client, alpha, body["report_id"])["snapshot"] == now
-
-
-@pytest.mark.parametrize(
-    ("criteria", "figures_now"),
-    [({}, 4), ({"q": "diesel"}, 3), ({"name": "Die"}, 3), ({"date_to": "2024-12-31"}, 1)],
-)
-def test_the_comparison_counts_as_the_report_does(
-    client, alpha, ask, generate, figures, criteria, figures_now
-) -> None:
-    body = ask(criteria=criteria).json()
-    generate(ReportRef(organization_id=alpha.id, report_id=body["report_id"]))
-    found = shown(client, alpha, body["report_id"])["snapshot"]
-    assert (found["outdated"], found["figures_shown"]) == (False, figures_now)
-
-
-def test_a_report_of_before_is_not_compared(client, world, alpha) -> None:
-    old = world.report(alpha.id, alpha.email, status="completed")
-    assert shown(client, alpha, str(old))["snapshot"] is None
-
-
 def test_the_criteria_are_the_filters_of_the_list(client, world) -> None:
     named = {field.name for field in fields(EmissionFilter)}
     assert set(ReportCriteria.model_fields) == named
