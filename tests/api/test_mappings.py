@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from core.permissions import Role
 from db.models import ColumnMapping
@@ -44,6 +44,36 @@ def test_a_mapping_is_listed_with_its_use_and_revoked(client, alpha, world, admi
     with admin_engine.connect() as connection:
         actions = list(connection.scalars(text("SELECT action FROM audit_events")))
     assert "mapping.revoked" in actions
+
+
+def test_the_uses_of_each_mapping_are_its_own_organizations(client, alpha, beta, world) -> None:
+    made = [add(world, alpha, signature=f"s{n}") for n in range(3)]
+    both = world.file(alpha.id, alpha.email, column_mapping_ids=made[:2])
+    world.file(alpha.id, alpha.email, column_mapping_ids=[made[0], made[0]])  # on two sheets
+    world.file(beta.id, beta.email, column_mapping_ids=made)
+    client.delete(f"/v1/files/{both}", headers=alpha.headers)  # it was read by them all the same
+    listed = client.get(url(alpha), headers=alpha.headers).json()["mappings"]
+    assert {one["id"]: one["used"] for one in listed} == dict(
+        zip(map(str, made), (2, 1, 0), strict=True)
+    )
+    assert [one["last_used_at"] is None for one in listed] == [True, False, False]
+
+
+def test_a_page_asks_once_for_all_uses(client, alpha, world) -> None:
+    for n in range(20):
+        world.file(alpha.id, alpha.email, column_mapping_ids=[add(world, alpha, signature=f"s{n}")])
+    read: list[str] = []
+    engine = client.app.state.services.app_engine
+
+    def note(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if "column_mappings" in statement or "column_mapping_ids" in statement:
+            read.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    assert len(client.get(url(alpha), headers=alpha.headers).json()["mappings"]) == 20
+    [mappings, files] = read
+    assert "files" not in mappings, "a subquery would read all uploads for each mapping"
+    assert "unnest" in files
 
 
 def test_pages_hold_every_mapping_once(client, alpha, world) -> None:
