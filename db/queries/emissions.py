@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, false, func, select
 from sqlalchemy.orm import defer
 from sqlmodel import Session
 
@@ -142,8 +142,8 @@ def _date_bounds(
 ) -> list[Any]:
     """Return the days between which a walk by date finds all that has one.
 
-    A file lies within a few months of many years: a walk from the newest day on could pass
-    everything else first.
+    A file lies within a few months of many years, or has no dates: a walk from the newest day on
+    could pass everything else first.
     """
     if request.sort.name != "activity_on":
         return []
@@ -154,9 +154,10 @@ def _date_bounds(
                 TOTALS.organization_id == organization_id, TOTALS.file_id == wanted.file_id
             )
         ).one()
-        if first is not None:
-            end = last.replace(day=monthrange(last.year, last.month)[1])
-            bounds += within(rows.activity_on, first, end)
+        if first is None:
+            return [false()]
+        end = last.replace(day=monthrange(last.year, last.month)[1])
+        bounds += within(rows.activity_on, first, end)
     return bounds
 
 
