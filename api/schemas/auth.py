@@ -23,7 +23,7 @@ class Login(Body):
     email: Annotated[str, StringConstraints(min_length=3, max_length=320), AfterValidator(storable)]
     password: Annotated[
         str, StringConstraints(min_length=1, max_length=1024), AfterValidator(storable)
-    ]
+    ] = Field(description="The account's password")
 
 
 class Refresh(Body):
@@ -37,14 +37,14 @@ class Refresh(Body):
 
     refresh_token: Annotated[
         str, StringConstraints(min_length=20, max_length=200, pattern=r"^[A-Za-z0-9_-]+$")
-    ]
+    ] = Field(description="The newest of the session; it works once")
 
 
 class OrganizationRole(Answer):
     """An organization and the user's role in it."""
 
     id: UUID
-    name: str
+    name: str = Field(description="Its name")
     role: Role
 
 
@@ -55,18 +55,18 @@ class UserProfile(Answer):
     email: str
     first_name: str | None
     last_name: str | None
-    organizations: list[OrganizationRole]
+    organizations: list[OrganizationRole] = Field(description="Those the person belongs to")
 
 
 class Tokens(Answer):
     """What a session works with."""
 
-    access_token: str
+    access_token: str = Field(description="Sent as `Authorization: Bearer …`")
     token_type: str = "Bearer"  # noqa: S105 - the scheme's name
     expires_in: int = Field(description="Seconds the access token lives")
     refresh_token: str = Field(description="Works once; the answer holds the next one")
     refresh_expires_in: int = Field(description="Seconds the refresh token lives")
-    user: UserProfile
+    user: UserProfile = Field(description="Who logged in, and where they belong")
 
 
 class ProjectName(Answer):

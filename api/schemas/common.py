@@ -61,7 +61,7 @@ class Patch(Body):
 class Pagination(Answer):
     """Where the reader stands in a list."""
 
-    limit: int
+    limit: int = Field(description="Most entries of a page")
     next_cursor: str | None = Field(description="Send it as `cursor`; null at the end")
     has_more: bool
     total: int | None = Field(default=None, description="Only with `include=total`")
@@ -78,8 +78,8 @@ class ProblemFault(BaseModel):
     """One of several things that are wrong."""
 
     pointer: str = Field(description="`#/field` in the body, `query/name` elsewhere")
-    code: str
-    detail: str
+    code: str = Field(description="Stable code of what is wrong")
+    detail: str = Field(description="What is wrong, for a person")
 
 
 class Problem(BaseModel):
@@ -87,34 +87,36 @@ class Problem(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str
+    type: str = Field(description="URI of the kind of problem, made of `code`")
+    title: str = Field(description="The status in words")
+    status: int = Field(description="The HTTP status")
+    detail: str = Field(description="What is wrong and what to do, for a person")
+    instance: str = Field(description="Path of the request")
     code: str = Field(description="Stable; what a program looks at")
     request_id: str = Field(description="Name it when you report a problem")
-    errors: list[ProblemFault] | None = None
+    errors: list[ProblemFault] | None = Field(
+        default=None, description="Each thing that is wrong, where there may be several"
+    )
 
 
 class ScopeTotal(Answer):
     """Sum over one scope."""
 
     scope: int | None = Field(description="1, 2 or 3; null is outside of scopes (biogenic CO2)")
-    count: int
-    kg_co2e: float
+    count: int = Field(description="Number of figures")
+    kg_co2e: float = Field(description="Their sum in kg CO2e")
 
 
 class AuditEntry(Answer):
     """One line of the audit trail."""
 
-    action: str
-    actor: str
-    actor_user_id: UUID | None
+    action: str = Field(description="What was done, such as `file.uploaded`")
+    actor: str = Field(description="`user`, `api_key:<id>`, or a part of the system")
+    actor_user_id: UUID | None = Field(description="The person; null: no person did it")
     occurred_at: dt.datetime
     request_id: str | None
-    before: dict[str, Any] | None
-    after: dict[str, Any] | None
+    before: dict[str, Any] | None = Field(description="What it was; null: nothing to tell")
+    after: dict[str, Any] | None = Field(description="What it became; null: nothing to tell")
 
 
 # An object's trail is cut so that an answer stays small; the list of the organization has it all.
@@ -130,8 +132,8 @@ AuditTrail = Annotated[
 class HistoryEntry(Answer):
     """One line of a file's processing history."""
 
-    stage: str
-    kind: str
-    attempt: int
-    message: str
+    stage: str = Field(description="Stage that it is about")
+    kind: str = Field(description="What happened, such as `started` or `completed`")
+    attempt: int = Field(description="In which attempt, from 1")
+    message: str = Field(description="What happened, for a person")
     occurred_at: dt.datetime

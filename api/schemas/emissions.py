@@ -25,8 +25,8 @@ class EmissionItem(Answer):
     volume: float = Field(description="Quantity in `unit`")
     unit: str
     region: str | None
-    date: dt.date | None
-    year: int | None
+    date: dt.date | None = Field(description="Day of the activity; null where the row names none")
+    year: int | None = Field(description="Year of the activity; null where nobody said")
     emission_kg_co2e: float
     upstream_kg_co2e: float | None = Field(
         description="Well-to-tank and losses, beside `emission_kg_co2e` and not in it"
@@ -36,10 +36,14 @@ class EmissionItem(Answer):
     )
     scope: int | None
     scope3_category: int | None
-    category: str | None
+    category: str | None = Field(
+        description="Category of the emission factor, as its publication names it"
+    )
     biogenic: bool = Field(description="Reported outside of scopes")
     confidence: float | None = Field(description="Probability that the factor is right, 0 to 1")
-    calculation_method: str | None
+    calculation_method: str | None = Field(
+        description="Kind of data, factor and how it was chosen, in words"
+    )
     emission_factor_id: UUID | None
     created_at: dt.datetime
 
@@ -47,9 +51,9 @@ class EmissionItem(Answer):
 class TypeTotal(Answer):
     """Sum over one activity type."""
 
-    type: str | None
-    count: int
-    kg_co2e: float
+    type: str | None = Field(description="Activity type, as uploaded; null: none")
+    count: int = Field(description="Number of figures")
+    kg_co2e: float = Field(description="Their sum in kg CO2e, without biogenic CO2")
 
 
 class LinkedTotals(Answer):
@@ -62,21 +66,21 @@ class LinkedTotals(Answer):
 class EmissionSummary(Answer):
     """Sums over the whole filter, whatever the page."""
 
-    count: int
+    count: int = Field(description="Number of figures")
     total_kg_co2e: float = Field(description="Without biogenic CO2")
     biogenic_kg_co2: float = Field(description="Outside of scopes")
-    by_scope: list[ScopeTotal]
+    by_scope: list[ScopeTotal] = Field(description="Sums by scope; null is outside of scopes")
     by_type: list[TypeTotal] = Field(description="The 100 largest")
     types: int = Field(description="How many activity types there are")
-    linked: LinkedTotals
+    linked: LinkedTotals = Field(description="Sums of what stands beside the figures")
 
 
 class EmissionList(Answer):
     """A page of figures with the sums of the whole filter."""
 
-    results: list[EmissionItem]
+    results: list[EmissionItem] = Field(description="The figures of this page")
     pagination: Pagination
-    summary: EmissionSummary
+    summary: EmissionSummary = Field(description="Sums of everything that the filter lets through")
     searched_for: str | None = Field(
         description="What `q` was taken for, when a word of it is in no figure and one like it is"
     )
@@ -86,15 +90,15 @@ class FactorDetail(Answer):
     """The emission factor that was used."""
 
     id: UUID
-    name: str
-    category: str
+    name: str = Field(description="Name in its publication")
+    category: str = Field(description="Category in its publication")
     value_kg_co2e_per_unit: float
     unit: str
     region: str | None
-    source: str | None
+    source: str | None = Field(description="Publication it is from")
     source_id: str
-    source_year: int | None
-    data_year: int | None
+    source_year: int | None = Field(description="Year of publication")
+    data_year: int | None = Field(description="Year that the figure describes")
     release: str | None
     licence: str
     scope: int | None
@@ -106,9 +110,15 @@ class MatchDetail(Answer):
     """How the factor was chosen: how sure, by what, among which."""
 
     confidence: float
-    outcome: str
-    method: str
-    reasons: list[dict[str, Any]]
+    outcome: str = Field(
+        description="`matched`, or `flagged` and listed for review; `held` and `rejected` have no "
+        "figure"
+    )
+    method: str = Field(
+        description="`offline` ranker, language `model`, `fallback` when that was away, `memory` "
+        "of an earlier decision, or `review` by a person"
+    )
+    reasons: list[dict[str, Any]] = Field(description="Why it came out so: code and sentence")
     candidates: list[dict[str, Any]]
     fallbacks: list[dict[str, Any]]
 
@@ -130,32 +140,34 @@ class Revision(Answer):
     scope: int | None
     scope3_category: int | None
     calculation_method: str | None
-    calculation: dict[str, Any] | None
+    calculation: dict[str, Any] | None = Field(
+        description="As of the figure: steps, formula, gases"
+    )
     cause: str = Field(description="`review` or `recalculation`")
-    cause_id: UUID
-    reason: str
-    replaced_at: dt.datetime
-    replaced_by: UUID | None
-    replaced_by_name: str | None
+    cause_id: UUID = Field(description="Id of that review or recalculation")
+    reason: str = Field(description="Why, in words")
+    replaced_at: dt.datetime = Field(description="When another figure took its place")
+    replaced_by: UUID | None = Field(description="Who brought that about")
+    replaced_by_name: str | None = Field(description="Name of that person")
 
 
 class DecidedBy(Answer):
     """Who decided for the factor, where a person did."""
 
-    by: UUID | None
-    by_name: str | None
-    at: dt.datetime
+    by: UUID | None = Field(description="The person")
+    by_name: str | None = Field(description="Name of the person")
+    at: dt.datetime = Field(description="When it was decided")
     review_id: UUID | None
     decision_id: UUID | None = Field(description="The remembered decision that was followed")
-    reason: str | None
+    reason: str | None = Field(description="Why, in the words of who decided")
 
 
 class EmissionDetail(EmissionItem):
     """One figure with the whole way from the uploaded cell to kg CO2e."""
 
-    source_file: SourceFile
-    factor: FactorDetail | None
-    match: MatchDetail | None
+    source_file: SourceFile = Field(description="The upload that it comes from")
+    factor: FactorDetail | None = Field(description="The emission factor; null: none")
+    match: MatchDetail | None = Field(description="How the factor was chosen")
     decided_by: DecidedBy | None = Field(description="null: no person decided")
     revisions: list[Revision] = Field(description="Earlier figures of this row, newest first")
     calculation: dict[str, Any] | None = Field(
@@ -169,8 +181,8 @@ class Verified(Answer):
     """What recomputing a figure from what is stored gave."""
 
     emission_id: UUID
-    same: bool
-    stored_kg_co2e: float
-    recomputed_kg_co2e: float
-    formula: str
+    same: bool = Field(description="Whether it came out the same, to the last digit")
+    stored_kg_co2e: float = Field(description="As stored")
+    recomputed_kg_co2e: float = Field(description="As recomputed")
+    formula: str = Field(description="The multiplication, with its numbers")
     checked: list[str] = Field(description="What was compared")

@@ -174,7 +174,7 @@ EMISSION_ITEM: dict[str, Any] = {
     "activity_type": "fuel",
     "activity_description": None,
     "volume": 1200.0,
-    "unit": "litre",
+    "unit": "l",
     "region": "GB",
     "date": "2024-03-31",
     "year": 2024,
@@ -186,7 +186,8 @@ EMISSION_ITEM: dict[str, Any] = {
     "category": "Fuels",
     "biogenic": False,
     "confidence": 0.97,
-    "calculation_method": "offline",
+    "calculation_method": "activity data × emission factor desnz-2025 1_101_1011_8_1, "
+    "matched by the offline ranker",
     "emission_factor_id": FACTOR,
     "created_at": AT,
 }
@@ -215,7 +216,7 @@ EMISSION_DETAIL: dict[str, Any] = EMISSION_ITEM | {
         "name": "Diesel (average biofuel blend)",
         "category": "Fuels",
         "value_kg_co2e_per_unit": 2.57082,
-        "unit": "litre",
+        "unit": "l",
         "region": "GB",
         "source": "UK DESNZ, Greenhouse gas reporting: conversion factors 2025",
         "source_id": "1_101_1011_8_1",
@@ -237,7 +238,7 @@ EMISSION_DETAIL: dict[str, Any] = EMISSION_ITEM | {
     },
     "decided_by": None,
     "revisions": [],
-    "calculation": {"formula": "1200 litre × 2.57082 kg CO2e/litre = 3084.984 kg CO2e"},
+    "calculation": {"formula": "1200.0 l × 2.57082 = 3084.984 kg CO2e"},
     "history": [],
     "audit": [],
 }

@@ -17,7 +17,7 @@ Year = Annotated[int, Field(ge=1900, le=2200)]
 class RecalculationFilters(Body):
     """Which completed files, and which of their activities."""
 
-    project_id: UUID | None = None
+    project_id: UUID | None = Field(default=None, description="Files of this project")
     year_from: Year | None = Field(default=None, description="Year of the activity, included")
     year_to: Year | None = Field(default=None, description="Year of the activity, included")
 
@@ -50,7 +50,9 @@ class RecalculationRequest(Body):
     file_ids: list[UUID] | None = Field(
         default=None, min_length=1, max_length=1000, description="All completed files if left out"
     )
-    filters: RecalculationFilters = RecalculationFilters()
+    filters: RecalculationFilters = Field(
+        default=RecalculationFilters(), description="Which of their activities; all if left out"
+    )
     reason: Text | None = Field(default=None, description="Kept with every figure it replaces")
 
 
@@ -58,7 +60,7 @@ class RecalculationAccepted(Answer):
     """A recalculation that goes on in the background."""
 
     recalculation_id: UUID
-    status: Status
+    status: Status = Field(description="How far it is")
 
 
 class Sums(Answer):
@@ -127,19 +129,23 @@ class RecalculationItem(Answer):
     """A recalculation in a list."""
 
     id: UUID
-    status: Status
-    releases: list[str]
+    status: Status = Field(description="How far it is")
+    releases: list[str] = Field(description="That figures are tried against")
     releases_before: list[str] = Field(description="Pinned when it was asked for")
-    reason: str | None
+    reason: str | None = Field(description="Why, in the words of who asked")
     user_id: UUID = Field(description="Who asked for it")
     totals: RecalculationTotals | None = Field(description="null until previewed")
     error_code: str | None
     error_message: str | None
     created_at: dt.datetime
-    previewed_at: dt.datetime | None
-    commit_requested_at: dt.datetime | None
-    commit_requested_by: UUID | None
-    ended_at: dt.datetime | None
+    previewed_at: dt.datetime | None = Field(description="When the preview was complete")
+    commit_requested_at: dt.datetime | None = Field(
+        description="When its commit was asked for; null: never"
+    )
+    commit_requested_by: UUID | None = Field(description="Who asked for that")
+    ended_at: dt.datetime | None = Field(
+        description="When it ended, however it did; null: it has not"
+    )
 
 
 class RecalculationList(Answer):
@@ -193,11 +199,11 @@ class RecalculationRowItem(Answer):
     sheet: str | None
     row: int | None
     activity_name: str | None
-    old: RecalculatedFigure
-    new: RecalculatedFigure
+    old: RecalculatedFigure = Field(description="The figure as it stood")
+    new: RecalculatedFigure = Field(description="The figure as it would be")
     difference_kg_co2e: float
-    changed: bool
-    reason: WhyChanged
+    changed: bool = Field(description="Whether a commit changes it")
+    reason: WhyChanged = Field(description="Why it comes out so")
 
 
 class RecalculationRowList(Answer):

@@ -31,15 +31,19 @@ class ReportCriteria(Body):
 
     q: Text | None = Field(default=None, description="Full text: name, type, description")
     name: Text | None = Field(default=None, description="Beginning of the name")
-    type: Text | None = None
-    scope: list[Annotated[int, Field(ge=1, le=3)]] = Field(default=[], max_length=3)
-    category: Text | None = None
-    file_id: UUID | None = None
-    project_id: UUID | None = None
+    type: Text | None = Field(default=None, description="Activity type, exactly as uploaded")
+    scope: list[Annotated[int, Field(ge=1, le=3)]] = Field(
+        default=[], max_length=3, description="Any of them; all where none is named"
+    )
+    category: Text | None = Field(default=None, description="GHG Protocol category")
+    file_id: UUID | None = Field(default=None, description="Of this upload")
+    project_id: UUID | None = Field(default=None, description="Of this project")
     region: Text | None = Field(default=None, description="ISO 3166-1 alpha-2")
     date_from: dt.date | None = Field(default=None, description="Activity date, included")
     date_to: dt.date | None = Field(default=None, description="Activity date, included")
-    min_confidence: float | None = Field(default=None, ge=0, le=1)
+    min_confidence: float | None = Field(
+        default=None, ge=0, le=1, description="Of the match, at least"
+    )
 
     _sent: dict[str, Any] = PrivateAttr(default_factory=dict)
 
@@ -80,11 +84,13 @@ class ReportRequest(Body):
         }
     )
 
-    name: Text
-    description: LongText | None = None
+    name: Text = Field(description="Its title")
+    description: LongText | None = Field(default=None, description="Written below the title")
     report_type: ReportType = ReportType.EMISSION_SUMMARY
     file_format: ReportFormat
-    criteria: ReportCriteria = ReportCriteria()
+    criteria: ReportCriteria = Field(
+        default=ReportCriteria(), description="All figures if left out"
+    )
     group_by: list[GroupBy] = Field(
         default=[], max_length=7, description="One row a combination; a summary's default is scope"
     )
@@ -102,22 +108,26 @@ class ReportAccepted(Answer):
     """A report that was taken; work goes on."""
 
     report_id: UUID
-    status: ReportStatus
-    estimated_completion: dt.datetime
+    status: ReportStatus = Field(
+        description="`generating`; from here on `GET /v1/emissions/reports/{id}` tells"
+    )
+    estimated_completion: dt.datetime = Field(description="When it will probably be done")
 
 
 class ReportItem(Answer):
     """A report in a list."""
 
     id: UUID
-    name: str
-    description: str | None
+    name: str = Field(description="Its title")
+    description: str | None = Field(description="What is written below the title")
     report_type: ReportType
     file_format: ReportFormat
-    status: ReportStatus
+    status: ReportStatus = Field(description="How far it is")
     user_id: UUID = Field(description="Who asked for it")
     size_bytes: int | None
-    error_message: str | None
+    error_message: str | None = Field(
+        description="Why it failed and what to do, for a person; null: it did not"
+    )
     created_at: dt.datetime
     updated_at: dt.datetime
     generation_started_at: dt.datetime | None
@@ -127,7 +137,7 @@ class ReportItem(Answer):
 class ReportList(Answer):
     """A page of reports."""
 
-    reports: list[ReportItem]
+    reports: list[ReportItem] = Field(description="The reports of this page")
     pagination: Pagination
 
 
@@ -135,7 +145,7 @@ class ReportProgressAnswer(Answer):
     """How far a report is."""
 
     rows_written: int | None = Field(description="Of its details; null when not known")
-    rows_total: int | None
+    rows_total: int | None = Field(description="Figures to write; null when not known")
     percent: float
 
 
@@ -145,49 +155,51 @@ class ReportSnapshot(Answer):
     Figures that were deleted, added or recalculated since make it outdated.
     """
 
-    outdated: bool
+    outdated: bool = Field(description="Whether number or sums differ")
     figures_shown: int = Field(description="In the report")
     figures_now: int = Field(description="Under the same criteria, at this moment")
-    kg_co2e_shown: float
-    kg_co2e_now: float
+    kg_co2e_shown: float = Field(description="In the report, without biogenic CO2")
+    kg_co2e_now: float = Field(description="Under the same criteria, at this moment")
 
 
 class ReportDuplicates(Answer):
     """What files that hold the same bytes as another one of the report add to its sums."""
 
     files: int = Field(description="Beyond the first of each")
-    figures: int
-    kg_co2e: float
+    figures: int = Field(description="That are counted again")
+    kg_co2e: float = Field(description="That they add to the total")
     warning: str | None = Field(description="A sentence for people; null when there are none")
 
 
 class ReportPermissions(Answer):
     """What the caller may do with it."""
 
-    delete: bool
+    delete: bool = Field(description="Whether the caller may delete it")
 
 
 class ReportDetail(ReportItem):
     """A report with all that is known of it."""
 
     criteria: dict[str, Any] = Field(description="As they were sent")
-    group_by: list[GroupBy]
-    include_details: bool
-    layout: ReportLayout
+    group_by: list[GroupBy] = Field(description="By what figures are summed")
+    include_details: bool = Field(description="Whether every figure is listed")
+    layout: ReportLayout = Field(description="How its pages and sheets are arranged")
     annex_url: str | None = Field(
         description="Every figure as CSV, beside a PDF that lists the largest; as download_url"
     )
-    progress: ReportProgressAnswer
+    progress: ReportProgressAnswer = Field(description="How far its writing is")
     snapshot: ReportSnapshot | None = Field(
-        description="null until completed, and for reports of before this was kept"
+        description="null until completed, for reports of before this was kept, and when the "
+        "comparison takes longer than some seconds"
     )
     rows: RowCounts | None = Field(
-        description="Of the files that it draws from, whatever the other criteria; null as snapshot"
+        description="Of the files that it draws from, whatever the other criteria; null until "
+        "completed, and for reports of before this was kept"
     )
-    duplicates: ReportDuplicates | None = Field(description="null as snapshot")
+    duplicates: ReportDuplicates | None = Field(description="null as rows")
     estimated_completion: dt.datetime | None = Field(description="null once it has ended")
     download_url: str | None = Field(description="Works for a few minutes; null until completed")
-    permissions: ReportPermissions
+    permissions: ReportPermissions = Field(description="What the caller may do with it")
     audit: AuditTrail
 
 

@@ -52,10 +52,12 @@ class ReviewItem(Answer):
     file_id: UUID
     filename: str
     reason_code: str
-    reason: str
+    reason: str = Field(description="Why it waits, for a person")
     rows: int = Field(description="Rows of the upload behind it")
     kg_co2e_at_risk: float | None = Field(description="null: cannot even be estimated")
-    activity: dict[str, Any]
+    activity: dict[str, Any] = Field(
+        description="Name, type, unit, region and year, as matching saw them"
+    )
     confidence: float
     emission_factor_id: UUID | None = Field(description="The factor in use, if there is one")
     candidates: list[dict[str, Any]]
@@ -77,7 +79,7 @@ class ReviewDetail(ReviewItem):
 class ReviewList(Answer):
     """A page of reviews, largest first."""
 
-    reviews: list[ReviewItem]
+    reviews: list[ReviewItem] = Field(description="The reviews of this page")
     pagination: Pagination
 
 
@@ -85,7 +87,7 @@ class Resolved(Answer):
     """A resolution that was taken."""
 
     review_id: UUID
-    status: str
+    status: str = Field(description="`accepted`, `chosen` or `rejected`")
     emission_factor_id: UUID | None
     applied: bool = Field(description="false: a workflow is still calculating (202)")
     decision_id: UUID | None = Field(description="The remembered decision")
@@ -98,10 +100,12 @@ class RememberedItem(Answer):
     """What the organization decided once, for every later upload."""
 
     id: UUID
-    activity: dict[str, Any]
+    activity: dict[str, Any] = Field(
+        description="Name, type, unit, region and year, as matching saw them"
+    )
     emission_factor_id: UUID | None = Field(description="null: no factor fits")
     emission_factor_name: str | None
-    reason: str | None
+    reason: str | None = Field(description="Why, in the words of who decided")
     review_id: UUID | None
     decided_at: dt.datetime
     decided_by: UUID
@@ -116,7 +120,7 @@ class RememberedItem(Answer):
 class RememberedList(Answer):
     """A page of remembered decisions, newest first."""
 
-    decisions: list[RememberedItem]
+    decisions: list[RememberedItem] = Field(description="The remembered decisions of this page")
     pagination: Pagination
 
 
