@@ -72,6 +72,7 @@ def store(services: Services, who: Member, body: RecalculationRequest) -> UUID:
     """Commit the row together with its audit event; return its id. Raises 404 and 422."""
     organization_id = who.organization_id
     with tenant_session(services.app_engine, organization_id) as session:
+        queries.lock_requests(session, organization_id)  # else all who come at once count the same
         if queries.count_busy(session, organization_id) >= MOST_AT_ONCE:
             raise ApiError("too_many_recalculations")
         check(session, who, body)

@@ -106,6 +106,14 @@ class ShownRow:
     new: Cited | None
 
 
+def lock_requests(session: Session, organization_id: UUID) -> None:
+    """Let one transaction at a time ask for a recalculation of an organization, until it ends."""
+    session.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended('recalculations/' || :id, 0))"),
+        {"id": str(organization_id)},
+    )
+
+
 def count_busy(session: Session, organization_id: UUID) -> int:
     """Count the recalculations of an organization that workers have before them."""
     busy = (Status.PREVIEWING.value, Status.COMMITTING.value)

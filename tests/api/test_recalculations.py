@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -326,3 +327,12 @@ def test_three_at_a_time_are_enough(client, alpha) -> None:
         assert client.post(PATH, headers=alpha.headers, json=body).status_code == 202
     refused = client.post(PATH, headers=alpha.headers, json=body)
     assert (refused.status_code, refused.json()["code"]) == (409, "too_many_recalculations")
+
+
+@pytest.mark.usefixtures("truncated", "releases")
+def test_of_many_at_once_three_are_taken(client, alpha) -> None:
+    body = {"releases": ["desnz-2025"]}
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(client.post, PATH, headers=alpha.headers, json=body) for _ in range(8)]
+        answers = sorted(answer.result().status_code for answer in asked)
+    assert answers == [202] * 3 + [409] * 5
