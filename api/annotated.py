@@ -6,7 +6,6 @@ thousand at a time, each batch in a short transaction: a slow reader holds no co
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from io import BytesIO
@@ -17,10 +16,10 @@ from uuid import UUID
 from anyio import CapacityLimiter, to_thread
 from fastapi import Request
 from fastapi.responses import StreamingResponse
-from starlette.types import Message, Send
 
 from api.errors import ApiError, Fault
 from api.routes.downloads import saved_as
+from api.sending import SentInTime
 from api.services import Services
 from core.annotated import (
     COLUMNS,
@@ -49,8 +48,6 @@ JSON, CSV = "application/json", "text/csv"
 XLSX = MEDIA_TYPES[ReportFormat.EXCEL]
 OFFERED = (JSON, CSV, XLSX)
 BATCH_ROWS = 5_000
-PIECE_LASTS_S = 60  # of some 128 kB
-DOWNLOAD_LASTS_S = 1800
 RESPONSE: dict[str, Any] = {
     "description": "The list, or as `text/csv` or XLSX the upload with the outcome of every row",
     "content": {
@@ -81,7 +78,7 @@ def download(services: Services, file: File, media: str) -> StreamingResponse:
     body = pieces(chain([next(chunks)], chunks), services.download_threads)
     stem = re.sub(rf"\.{re.escape(extension_of(file.filename))}$", "", file.filename, flags=re.I)
     headers = saved_as(f"{stem[:150]} (annotated).{ending}") | {"Vary": "Accept"}
-    return SentInTime(body, media_type=media, headers=headers)
+    return SentInHalfAnHour(body, media_type=media, headers=headers)
 
 
 async def pieces(chunks: Iterator[bytes], threads: CapacityLimiter) -> AsyncIterator[bytes]:
@@ -90,21 +87,10 @@ async def pieces(chunks: Iterator[bytes], threads: CapacityLimiter) -> AsyncIter
         yield piece
 
 
-class SentInTime(StreamingResponse):
-    """Gives up on a reader who takes a piece in longer than a minute, or all in half an hour.
+class SentInHalfAnHour(SentInTime):
+    """Each holds one of its organization's places: for so long and no longer."""
 
-    The transfer then ends without its end, which every client tells from a whole file.
-    """
-
-    async def stream_response(self, send: Send) -> None:
-        """Send everything, each piece within its time."""
-
-        async def timely(message: Message) -> None:
-            async with asyncio.timeout(PIECE_LASTS_S):
-                await send(message)
-
-        async with asyncio.timeout(DOWNLOAD_LASTS_S):
-            await super().stream_response(timely)
+    lasts_s = 1800
 
 
 def refuse_filters(request: Request) -> None:

@@ -12,6 +12,7 @@ from fastapi.responses import StreamingResponse
 from api.deps import ServicesDep
 from api.errors import ApiError
 from api.openapi import documented
+from api.sending import SentInTime
 from core.disposition import attachment
 from core.ports import ReadsDownloadTokens
 
@@ -31,9 +32,7 @@ def download(
         raise ApiError("not_found")
     signed = storage.read_token(token)
     body = chunks(services.storage.open(signed.key))
-    return StreamingResponse(
-        body, media_type=signed.content_type, headers=saved_as(signed.filename)
-    )
+    return SentInTime(body, media_type=signed.content_type, headers=saved_as(signed.filename))
 
 
 def chunks(opened: AbstractContextManager[BinaryIO]) -> Iterator[bytes]:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import replace
+from io import BytesIO
 from itertools import takewhile
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from anyio import CapacityLimiter
 from fastapi.dependencies.utils import get_dependant
 
-from api import annotated, deps
+from api import annotated, deps, sending
 from api.errors import ApiError
+from api.routes.downloads import CHUNK_BYTES
 from api.shares import Shares, Turns
 from tests.api.conftest import problem
 
@@ -139,7 +142,7 @@ def below(dependant: Any) -> set[Any]:
 
 @pytest.mark.anyio
 async def test_a_reader_who_takes_nothing_is_given_up(monkeypatch) -> None:
-    monkeypatch.setattr(annotated, "PIECE_LASTS_S", 0.05)
+    monkeypatch.setattr(sending, "PIECE_LASTS_S", 0.05)
     taken: list[Any] = []
 
     async def send(message: Any) -> None:
@@ -150,6 +153,36 @@ async def test_a_reader_who_takes_nothing_is_given_up(monkeypatch) -> None:
     threads = CapacityLimiter(1)
     body = annotated.pieces(iter([b"first", b"second", b"third"]), threads)
     with pytest.raises(TimeoutError):
-        await annotated.SentInTime(body).stream_response(send)
+        await sending.SentInTime(body).stream_response(send)
     assert [message.get("body") for message in taken[1:]] == [b"first", b"second"]
     assert threads.borrowed_tokens == 0
+
+
+def test_a_reader_of_a_signed_link_who_takes_nothing_is_given_up(
+    client, alpha, storage, monkeypatch
+) -> None:
+    monkeypatch.setattr(sending, "PIECE_LASTS_S", 0.05)
+    key = f"{alpha.id}/files/{alpha.id}"
+    storage.put(key, BytesIO(b"x" * 3 * CHUNK_BYTES), content_type="text/csv")
+    url = storage.signed_url(key, filename="a.csv", content_type="text/csv", expires_s=60)
+    scope = {
+        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1",
+        "method": "GET", "scheme": "http", "path": "/v1/downloads", "raw_path": b"/v1/downloads",
+        "query_string": urlsplit(url).query.encode(), "root_path": "", "headers": [],
+        "client": ("127.0.0.1", 1), "server": ("testserver", 80),
+    }  # fmt: skip
+    taken: list[Any] = []
+
+    async def send(message: Any) -> None:
+        taken.append(message)
+        if len(taken) == 3:
+            await asyncio.Event().wait()
+
+    async def read() -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(30) as patience:
+                await client.app(scope, asyncio.Event().wait, send)
+        return patience.expired()
+
+    assert client.portal.call(read) is False
+    assert [message.get("status") for message in taken] == [200, None, None]
