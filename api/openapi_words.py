@@ -55,7 +55,7 @@ FIELDS = {
     "mime_type": "Media type under which it is kept",
     "size_bytes": "Size in bytes",
     "sha256": "SHA-256 of the bytes as uploaded, in hexadecimal",
-    "duplicate_of": "The earlier upload with the same bytes; null: none",
+    "duplicate_of": "The earlier upload with the same bytes; null: none that you see",
     "processing_job_id": "Id of the workflow that processes it",
     "processing_started_at": "When processing began",
     "processing_completed_at": "When processing ended",
