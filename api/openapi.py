@@ -126,8 +126,9 @@ def install(app: FastAPI) -> None:
             document = make()
             schemas = document.setdefault("components", {}).setdefault("schemas", {})
             schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-            schemas |= schema.pop("$defs", {})
-            schemas["Problem"] = schema
+            own = {**schema.pop("$defs", {}), "Problem": schema}
+            assert not own.keys() & schemas.keys()  # an answer's schema would become the error's
+            schemas |= own
             for unused in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(unused, None)
             # put in here: FastAPI leaves out of a model's own examples whatever is null

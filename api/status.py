@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.deps import Member, authenticate, choose_membership
 from api.errors import ApiError
-from api.schemas.files import FileStatusAnswer, PendingRetry
+from api.schemas.files import FileFault, FileStatusAnswer, PendingRetry
 from api.services import Services
 from core.contracts import FileProgress, FileRef, FileStatus, Problem
 from core.permissions import reach_of
@@ -91,7 +91,7 @@ def answer(
         progress=progress.progress,
         retries=max(progress.retries, extra),
         retrying=[PendingRetry.model_validate(a) for a in attempts if a.last_error],
-        errors=list(progress.errors),
+        errors=[FileFault.model_validate(problem) for problem in progress.errors],
         eta=progress.eta,
         source=source,
     )

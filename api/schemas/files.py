@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import Field
 
 from api.schemas.common import Answer, AuditTrail, HistoryEntry, Pagination, ScopeTotal
-from core.contracts import Counts, FileStatus, Problem, Stage, StageProgress
+from core.contracts import Counts, FileStatus, Stage, StageProgress
 
 
 class FileAccepted(Answer):
@@ -98,6 +98,14 @@ class PendingRetry(Answer):
     )
 
 
+class FileFault(Answer):
+    """Why an upload failed."""
+
+    code: str = Field(description="Stable; what a program looks at")
+    message: str = Field(description="What went wrong and what to do, for a person")
+    stage: Stage | None = Field(description="Stage that failed; null: none in particular")
+
+
 class FileStatusAnswer(Answer):
     """How far an upload is."""
 
@@ -108,7 +116,7 @@ class FileStatusAnswer(Answer):
     progress: Counts = Field(description="How many rows are how far")
     retries: int = Field(description="Attempts beyond the first, of all stages")
     retrying: list[PendingRetry] = Field(description="What is waiting for its next attempt")
-    errors: list[Problem] = Field(description="Why it failed; empty unless it did")
+    errors: list[FileFault] = Field(description="Why it failed; empty unless it did")
     eta: dt.datetime | None
     source: str = Field(description="`workflow` while it answers, else `database`")
 

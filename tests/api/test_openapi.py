@@ -154,3 +154,18 @@ def test_what_figures_files_reviews_reports_and_factors_hold_is_described(docume
     silent = [(name, field) for name, field, shape in every if "description" not in shape]
     assert len(silent) < len(every) * 0.2
     assert [(name, field) for name, field in silent if name in READ_FIRST] == []
+
+
+def test_what_is_wrong_with_a_file_is_not_described_as_an_error_of_http(
+    client, document, world, alpha
+) -> None:
+    file_id = world.file(
+        alpha.id, alpha.email, status="failed", error_code="zip_bomb", error_message="Too large."
+    )
+    [told] = client.get(f"/v1/files/{file_id}/status", headers=alpha.headers).json()["errors"]
+    schemas = document["components"]["schemas"]
+    errors = schemas["FileStatusAnswer"]["properties"]["errors"]
+    described = schemas[errors["items"]["$ref"].rpartition("/")[2]]
+    assert told.keys() == described["properties"].keys()
+    assert set(described["required"]) <= told.keys()
+    assert {"type", "status", "instance"} <= schemas["Problem"]["properties"].keys()
