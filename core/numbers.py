@@ -71,8 +71,10 @@ _MONEY_SIGN = (
     r"(?:(?:US|AU|CA|NZ|HK|SG|NT|MX|A|C|S|R)?\$|[€£¥₹₩₽₺₴₪฿₫₦₱₲₡₵₨]|zł|Kč|kr\.?|Fr\.|CHF|"
     r"[A-Z]{3}(?![A-Za-z]))"
 )
+# Spreadsheets write the sign of the currency before the bracket, and nothing as "$ -".
+_NOTHING = re.compile(rf"{_MONEY_SIGN}\s*--?|--?\s*{_MONEY_SIGN}")
 _SHAPE = re.compile(
-    rf"(?P<open>\()?\s*(?P<sign>[+-])?\s*(?P<money1>{_MONEY_SIGN})?\s*(?P<sign2>[+-])?\s*"
+    rf"(?:(?P<money0>{_MONEY_SIGN})\s*(?=\())?(?P<open>\()?\s*(?P<sign>[+-])?\s*(?P<money1>{_MONEY_SIGN})?\s*(?P<sign2>[+-])?\s*"
     r"(?P<body>(?:[0-9]|[.,](?=[0-9]))(?:[0-9.,']|\ (?=[0-9]))*)"
     r"(?P<exponent>[eE][+-]?[0-9]{1,3})?"
     rf"\s*(?P<trail>--?)?\s*(?P<money2>{_MONEY_SIGN})?\s*(?P<close>\))?"
@@ -139,7 +141,7 @@ def _read_body(body: str, scientific: bool) -> _Body | None:
 def _take_apart(text: str) -> tuple[_Body, str, bool] | NumberProblem:
     """Return digits, exponent and whether negative."""
     cleaned = text.translate(_CLEAN).strip()
-    if cleaned.casefold() in _ABSENT:
+    if cleaned.casefold() in _ABSENT or (len(cleaned) < 10 and _NOTHING.fullmatch(cleaned)):
         return MISSING
     shape = _SHAPE.fullmatch(cleaned) if len(cleaned) <= 64 else None
     if shape is None:
@@ -151,8 +153,8 @@ def _take_apart(text: str) -> tuple[_Body, str, bool] | NumberProblem:
     brackets = bool(shape["open"]), bool(shape["close"])
     if len(minus) > 1 or brackets[0] != brackets[1] or (brackets[0] and minus) or trail == "--":
         return INVALID
-    codes = [shape["money1"], shape["money2"]]
-    if any(c and len(c) == 3 and c.isalpha() and c not in ISO_4217 for c in codes) or all(codes):
+    codes = [code for code in (shape["money0"], shape["money1"], shape["money2"]) if code]
+    if len(codes) > 1 or any(len(c) == 3 and c.isalpha() and c not in ISO_4217 for c in codes):
         return INVALID
     body = _read_body(shape["body"], bool(shape["exponent"]))
     if body is None:

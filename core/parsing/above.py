@@ -38,6 +38,7 @@ _PLAIN_SHEET = re.compile(
     r"activities)\s*\d*",
     re.IGNORECASE,
 )
+_WORD = re.compile(r"[^\W\d_]{3}")  # "Account: 12345" names no activity
 _TITLE_CHARACTERS = 120
 _LINE_CHARACTERS = 200  # of a statement about all amounts
 
@@ -118,7 +119,7 @@ def title_above(above: Sequence[Row], sheet: str) -> str:
         texts = texts_of(row)
         if len(texts) == 1 and ":" in texts[0]:
             texts = [part.strip() for part in texts[0].split(":", 1)]
-        if len(texts) == 2 and texts[1] and _is_key(texts[0]):
+        if len(texts) == 2 and _WORD.search(texts[1]) and _is_key(texts[0]):
             return texts[1][:_TITLE_CHARACTERS]
         if len(texts) <= 2:
             titles.append(" ".join(texts_of(row)))

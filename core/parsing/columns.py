@@ -330,6 +330,8 @@ def why_not(text: str, seen: Profile, fields: Collection[Field]) -> str:
         return ""
     share = {Field.UNIT: seen.unit, Field.CURRENCY: seen.currency, Field.DATE: seen.date,
              Field.YEAR: seen.year, Field.REGION: seen.region}.get(best, seen.number)  # fmt: skip
+    if best in (Field.VOLUME, Field.AMOUNT) and share >= 0.5:
+        return ""  # it lost to other figures, not for what it holds
     return (
         f'heading "{" ".join(text.split())[:60]}", but only {round(share * seen.count)} of '
         f"{seen.count} cells are {_CONTENTS[best]}"

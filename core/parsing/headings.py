@@ -25,7 +25,8 @@ _STRONG: dict[Field, str] = {
     "expense account|account name|account description|purpose of spend|purpose of expenditure|"
     "purpose|gl account|gl description|nominal|nominal description|subjective|cost element|"
     "commodity|commodity description|goods|spend description|purchase description|"
-    "aktivitat|tatigkeit|bezeichnung|artikel|artikelbezeichnung|energietrager|brennstoff|"
+    "aktivitat|tatigkeit|kurztext|materialkurztext|"
+    "bezeichnung|artikel|artikelbezeichnung|energietrager|brennstoff|"
     "kraftstoff|emissionsquelle|produkt|position|sachkonto|kontobezeichnung|leistung|"
     "activite|designation|libelle|libelle activite|intitule|combustible|source d emission|produit|"
     "poste|article|nature de la depense|"
@@ -43,7 +44,10 @@ _STRONG: dict[Field, str] = {
     "buchungstext|verwendungszweck|details|descriptif|commentaire|commentaires|remarque|"
     "remarques|observations|precisions|descripcion|comentario|comentarios|observaciones|"
     "detalle|detalles|notas",
-    Field.VOLUME: "quantity|qty|volume|consumption|usage|activity data|activity volume|amount used|"
+    # What leaked from an appliance counts, not what it holds.
+    Field.VOLUME: "leakage|leaked|leak|amount leaked|quantity leaked|refrigerant leaked|refill|"
+    "refilled|top up|topped up|recharged|nachfullmenge|nachgefullt|leckage|leckmenge|fuite|fuites|"
+    "fuga|fugas|quantity|qty|volume|consumption|usage|activity data|activity volume|amount used|"
     "quantity used|quantity consumed|total consumption|energy consumption|distance|mileage|"
     "weight|mass|number of units|units consumed|units used|passenger distance|nights|room nights|"
     "menge|verbrauch|anzahl|mengen|volumen|strecke|entfernung|distanz|gewicht|masse|"
@@ -51,7 +55,8 @@ _STRONG: dict[Field, str] = {
     "quantite consommee|cantidad|consumo|cant|distancia|peso|volumen|kilometraje|"
     "cantidad consumida|numero de unidades|nombre d unites|anzahl einheiten",
     Field.UNIT: "unit|units|uom|uo m|unit of measure|unit of measurement|measure|measurement unit|"
-    "quantity unit|volume unit|activity unit|einheit|mengeneinheit|einheiten|masseinheit|me|"
+    "quantity unit|volume unit|activity unit|bme|vme|meins|basismengeneinheit|"
+    "bestellmengeneinheit|einh|einheit|mengeneinheit|einheiten|masseinheit|me|"
     "unite|unites|unite de mesure|u m|unidad|unidades|unidad de medida|ud medida",
     Field.REGION: "region|country|country code|region code|country region|location country|"
     "site country|country name|state|us state|grid region|egrid subregion|geography|land|"
@@ -60,7 +65,8 @@ _STRONG: dict[Field, str] = {
     Field.DATE: "date|activity date|payment date|invoice date|posting date|transaction date|"
     "date paid|paid date|document date|clearing date|start date|purchase date|travel date|"
     "delivery date|date of activity|consumption date|period|month|billing period|reporting period|"
-    "datum|buchungsdatum|rechnungsdatum|belegdatum|lieferdatum|leistungsdatum|monat|zeitraum|"
+    "datum|buchungsdat|buch dat|buch datum|belegdat|buchungsdatum|"
+    "rechnungsdatum|belegdatum|lieferdatum|leistungsdatum|monat|zeitraum|"
     "periode|zahlungsdatum|date de facture|date facture|date de paiement|date comptable|mois|"
     "date d achat|fecha|fecha de factura|fecha factura|fecha de pago|mes|periodo|"
     "fecha contable",
@@ -74,7 +80,8 @@ _STRONG: dict[Field, str] = {
     "gesamtbetrag|umsatz|montant|montant ht|montant net|cout|couts|cout total|depense|depenses|"
     "prix total|importe|importe neto|coste|costo|gasto|gastos|monto|coste total|importe total",
     Field.CURRENCY: "currency|currency code|ccy|cur|curr|iso currency|transaction currency|"
-    "wahrung|wahrungscode|devise|monnaie|code devise|moneda|divisa|codigo moneda",
+    "wahrung|wahrg|wahr|hauswahrung|wahrungscode|"
+    "devise|monnaie|code devise|moneda|divisa|codigo moneda",
 }
 _KINDS = (
     "energieart|energieform|energie|energietyp|energiequelle|medium|medien|abfallart|abfall|"

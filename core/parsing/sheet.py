@@ -217,7 +217,7 @@ class SheetParser:
 
     def _next(self, row: Row, queue: Feed) -> tuple[list[Row], Header, Plan] | None:
         """Return the table that begins with `row`, None when there is none after all."""
-        head = [row, *islice(queue, 2)]
+        head = [row, *islice(queue, 3)]
         header = find_header(head, self._options.mapping, (), self._options.remembered)
         try:
             if header is not None and header.at == 0 and len(head) > header.lines:

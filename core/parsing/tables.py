@@ -143,7 +143,12 @@ def _readings(rows: Sequence[Row], at: int, merges: Sequence[Merge]) -> list[Hea
     width = max(len(upper.cells), len(lower.cells))
     gaps = any(not _at(upper.cells, i) or not _at(lower.cells, i) for i in range(width))
     if gaps and at + 2 <= len(rows):
-        found.append(Header(at, 2, _joined(spread, lower.cells)))
+        joined = _joined(spread, lower.cells)
+        found.append(Header(at, 2, joined))
+        third = rows[at + 2] if at + 2 < len(rows) else None
+        units = [cell.strip() for cell in third.cells if cell.strip()] if third else []
+        if third and units and not third.typed and all(map(_is_unit_mark, units)):
+            found.append(Header(at, 3, _joined(joined, third.cells, bracket=True), True))
     return found
 
 

@@ -24,7 +24,8 @@ from core.numbers import (
         ("1’234.5", 1234.5), ("1\u00a0234,5", 1234.5), ("1\u202f234,5", 1234.5),
         ("(1,234.50)", -1234.5), ("-12", -12.0), ("12-", -12.0), ("−12", -12.0), ("+12", 12.0),
         ("£1,200.00", 1200.0), ("1.200,00 €", 1200.0), ("EUR 12,50", 12.5), ("-£5.00", -5.0),
-        ("£-5", -5.0), ("($3.50)", -3.5), ("CHF 1'000.00", 1000.0), ("1.2e3", 1200.0),
+        ("£-5", -5.0), ("($3.50)", -3.5), ("$(3.50)", -3.5), (" $ (1,234.00)", -1234.0),
+        ("£ (12.50)", -12.5), ("CHF 1'000.00", 1000.0), ("1.2e3", 1200.0),
         ("1,26E+03", 1260.0), ("1.260e3", 1260.0), ("0.125", 0.125), ("0,125", 0.125),
         (".5", 0.5), (",5", 0.5), ("5.", 5.0), ("1,234,567", 1234567.0),
         ("1.234.567", 1234567.0), ("1 234 567", 1234567.0), ("12,34,567.8", 1234567.8),
@@ -44,7 +45,7 @@ def test_what_fits_one_way_is_read_so_in_every_region(text: str, value: float) -
     ["NaN", "inf", "-inf", "1e999", "=1+2", "=A1", "50%", "12 kWh", "abc", "1.5.6", "1,2,3",
      "10²", "½", "1 2", "--3", "3--", "(12", "12)",
      "(-12)", "1e", "0x10", "TRUE", "#DIV/0!", "#N/A",
-     "12..5", "1,234.567,8", "XQZ 12", "EUR 12 EUR", "9" * 70, "1_000", "approx. 300"],
+     "12..5", "1,234.567,8", "XQZ 12", "EUR 12 EUR", "$(€5)", "9" * 70, "1_000", "approx. 300"],
 )  # fmt: skip
 def test_anything_else_is_invalid(text: str) -> None:
     found = read_number(text, region="GB")
@@ -52,7 +53,9 @@ def test_anything_else_is_invalid(text: str) -> None:
     assert found.code == "number_invalid"
 
 
-@pytest.mark.parametrize("text", [None, "", "  ", "-", "–", "n/a", "N/A", "null", "k.A."])
+@pytest.mark.parametrize(
+    "text", [None, "", "  ", "-", "–", "n/a", "N/A", "null", "k.A.", " $ -   ", "£-", "- €"]
+)
 def test_a_blank_or_a_dash_is_missing(text: str | None) -> None:
     found = read_number(text)
     assert isinstance(found, NumberProblem)

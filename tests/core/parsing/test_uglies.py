@@ -379,3 +379,53 @@ def test_a_very_long_region_costs_its_region_only(tmp_path: Path) -> None:
     lines = "".join(f'Gas,1,kWh,"{"DE," * 9_000}{n}"\n' for n in range(3))
     found = read(tmp_path, f"Activity,Quantity,Unit,Country\nGas,1,kWh,DE\n{lines}")
     assert [region for (region,) in found.of("region")] == ["DE", None, None, None]
+
+
+def test_headings_of_three_lines_end_with_their_units(tmp_path: Path) -> None:
+    book = workbook(("S", {
+        "A1": "Energy 2023", "A2": "Site", "!merge": {"B2:C2": "Electricity", "D2:E2": "Gas"},
+        "B3": "Usage", "C3": "Cost", "D3": "Usage", "E3": "Cost",
+        "B4": "kWh", "C4": "GBP", "D4": "kWh", "E4": "GBP",
+        "A5": "London", "B5": 100, "C5": 10, "D5": 200, "E5": 20,
+    }))  # fmt: skip
+    found = read(tmp_path, book, "a.xlsx")
+    assert found.report.tables[0].header_lines == 3
+    assert found.of("row_number", "activity_name", "volume", "unit") == [
+        (5, "Electricity Usage", 100, "kWh"), (5, "Gas Usage", 200, "kWh"),
+    ]  # fmt: skip
+    assert not any("only 1 of 1" in note for note in found.report.notes)
+
+
+def test_the_number_of_an_account_is_no_activity(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        "Account: 12345\nMeter: E100 Electricity\nDate,Reading,Usage,Unit\n"
+        "01/01/2024,100,50,kWh\n13/02/2024,150,60,kWh\n\nMeter: G200 Natural gas\n"
+        "Date,Reading,Usage,Unit\n01/01/2024,10,5,m3\n",
+    )
+    assert [name for (name,) in found.of("activity_name")] == [
+        "Meter: E100 Electricity", "Meter: E100 Electricity", "Meter: G200 Natural gas",
+    ]  # fmt: skip
+
+
+def test_of_a_refrigerant_what_leaked_counts(tmp_path: Path) -> None:
+    found = read(
+        tmp_path, "Asset,Refrigerant,Charge (kg),Leakage (kg)\nChiller,R-410A,20,2\nHVAC,R-32,9,1\n"
+    )
+    assert found.of("activity_name", "volume") == [("R-410A", 2), ("R-32", 1)]
+
+
+def test_a_list_as_sap_prints_it(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        "01.02.2024          Dynamische Listenausgabe\n--------------------\n"
+        "| Buch.dat.|Kurztext     |     Menge|BME|    Betrag|Währg|\n--------------------\n"
+        "|31.01.2024|Diesel       | 1.234,560|L  | 1.500,00 |EUR  |\n"
+        "|31.01.2024|Heizöl EL    |   500,000|L  |   450,00-|EUR  |\n--------------------\n"
+        "|*         |             |          |   | 1.050,00 |EUR  |\n",
+        region="DE",
+    )
+    assert found.of("activity_name", "volume", "unit", "activity_on") == [
+        ("Diesel", 1234.56, "l", dt.date(2024, 1, 31)),
+        ("Heizöl EL", 500, "l", dt.date(2024, 1, 31)),
+    ]  # fmt: skip
