@@ -95,9 +95,13 @@ def _known() -> frozenset[str]:
     return lexicon().vocabulary | place_words()
 
 
+# Of a description: a cell of 32,767, and no word in it known, would take seconds.
+_READ_CHARACTERS = 2_000
+
+
 def read_activity(query: ActivityQuery, speller: Speller) -> Reading:
     """Read one distinct activity."""
-    fields = [query.name, query.description or "", query.type or ""]
+    fields = [query.name, (query.description or "")[:_READ_CHARACTERS], query.type or ""]
     text = " ; ".join(part for part in fields if part)
     known = _known()
     # No misspelling: another rule reads them, as Brennwert, which is no Brenner.

@@ -89,21 +89,20 @@ def grams(word: str, size: int = 3) -> set[str]:
 class Speller:
     """Repairs misspelt words against a vocabulary: one edit from 5 letters on, two from 9."""
 
-    def __init__(self, vocabulary: Iterable[str]) -> None:
+    def __init__(self, vocabulary: Iterable[str], *, remembered: int = 100_000) -> None:
         self._known = frozenset(vocabulary)
         self._by_length: dict[int, list[str]] = {}
         for word in sorted(self._known):
             if word.isalpha() and len(word) >= 5:
                 self._by_length.setdefault(len(word), []).append(word)
-        self._memory: dict[str, str] = {}
+        # A worker lives long, and every upload brings words that nobody knows.
+        self._repaired = short_cache(remembered)(self._nearest)
 
     def repair(self, word: str, *, known: frozenset[str] = frozenset()) -> str:
         """Return the word, or the only nearest word of the vocabulary when it is unknown."""
         if len(word) < 5 or not word.isalpha() or word in self._known or word in known:
             return word
-        if word not in self._memory:
-            self._memory[word] = self._nearest(word)
-        return self._memory[word]
+        return self._repaired(word)
 
     def _nearest(self, word: str) -> str:
         from rapidfuzz.distance import OSA

@@ -43,6 +43,27 @@ def test_the_name_goes_before_the_type() -> None:
     assert read("Diesel", "l", type="Natural gas").facets["product"] == ("diesel",)
 
 
+def test_of_a_very_long_description_the_beginning_is_read() -> None:
+    unknown = " ".join(f"qzx{n:x}" for n in range(5_000))
+    assert read("Fuel", "l", about=f"Diesel {unknown}").first("product") == "diesel"
+    assert len(read("Fuel", "l", about=f"Diesel {unknown}").tokens) < 1_000
+
+
+def test_the_speller_remembers_so_many_words_and_no_more() -> None:
+    asked: list[str] = []
+
+    class Asked(Speller):
+        def _nearest(self, word: str) -> str:
+            asked.append(word)
+            return super()._nearest(word)
+
+    speller = Asked(["electricity"], remembered=2)
+    for word in ("electrcity", "electrcity", "unknown", "another", "electrcity"):
+        speller.repair(word)
+    assert asked == ["electrcity", "unknown", "another", "electrcity"]
+    assert speller.repair("electrcity") == "electricity"
+
+
 def test_recycled_content_is_a_bought_material_and_not_waste() -> None:
     bought = read("Cardboard, 100% recycled content", "t")
     assert not bought.has("waste", "yes")
