@@ -71,7 +71,7 @@ def _is_region(text: str) -> bool:
 
 
 _SERIAL = re.compile(r"\d{5}(?:\.\d+)?")
-_REFERENCE = re.compile(r"\d{4,}|^[\d\s./\\-]*\d[\d\s./\\-]*$")
+_REFERENCE = re.compile(r"\d{4,}|^(?=[\s./\\-]*\d)[\d\s./\\-]+$")
 _YEAR = re.compile(r"(?:FY\s*)?(?:19|20)\d\d(?:\s*[-/]\s*(?:20)?\d\d)?(?:\.0)?", re.IGNORECASE)
 _ACCOUNTING_LIST = "revenue capital r c rev cap debit credit d k s h soll haben"
 _ACCOUNTING = frozenset(_ACCOUNTING_LIST.split())
