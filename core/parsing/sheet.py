@@ -18,6 +18,7 @@ from core.parsing.report import OutsideRow, ParseOptions, RowKind, TableReport
 from core.parsing.sums import RecentRows
 from core.parsing.tables import (
     SEARCH_ROWS,
+    Doubts,
     Header,
     Merge,
     Row,
@@ -270,7 +271,7 @@ class _Taker:
         self._rows, self._classifier, self._writer = rows, classifier, writer
         self._recent = recent
         self._block: Block | None = None
-        self._doubts: list[int] = []
+        self._doubts = Doubts([], [])
 
     def data(self) -> int:
         """Write rows up to the next that is no data, and return how many."""
@@ -280,15 +281,34 @@ class _Taker:
         block, at = found
         if block is not self._block:
             self._block, self._doubts = block, self._classifier.doubts(block)
-        next_doubt = bisect_left(self._doubts, at)
-        stop = self._doubts[next_doubt] if next_doubt < len(self._doubts) else len(block)
+        others = self._doubts.others
+        next_doubt = bisect_left(others, at)
+        stop = others[next_doubt] if next_doubt < len(others) else len(block)
         if stop - at < _FEWEST_ROWS:
             return 0
-        taken = block.slice(at, stop)
-        self._writer.add_data(taken)
-        self._recent.add(taken)
-        self._rows.skip_to(stop)
+        stop = self._next_sum(block, at, stop)
+        if stop > at:
+            self._writer.add_data(block.slice(at, stop))
+            self._rows.skip_to(stop)
         return stop - at
+
+    def _next_sum(self, block: Block, at: int, stop: int) -> int:
+        """Return where the rows end that add up to the next, and take note of them."""
+        sums = self._doubts.sums
+        for place in range(bisect_left(sums, (at, [])), len(sums)):
+            index, cells = sums[place]
+            if index >= stop:
+                break
+            self._note(block, at, index)
+            at = index
+            if self._recent.add_up_to(cells):
+                return index
+        self._note(block, at, stop)
+        return stop
+
+    def _note(self, block: Block, at: int, stop: int) -> None:
+        if stop > at:
+            self._recent.add(block.slice(at, stop))
 
 
 def _short(row: Row) -> Row:

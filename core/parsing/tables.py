@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow.compute as pc
@@ -290,6 +290,13 @@ _SUM_CHARACTERS = 64  # at the end of a label: a long run of dashes is searched 
 _TOTAL_INITIALS = frozenset("tTsSgGzZeEiI")
 
 
+class Doubts(NamedTuple):
+    """Places in a block: of rows that are no data, and of data (with its cells) named as sums."""
+
+    others: list[int]
+    sums: list[tuple[int, list[str]]]
+
+
 class RowClassifier:
     """Tells what each row below a header is."""
 
@@ -345,8 +352,8 @@ class RowClassifier:
                 return RowKind.NOTE
         return RowKind.DATA
 
-    def doubts(self, block: Block) -> list[int]:
-        """Return which rows of a block are not DATA, in their order.
+    def doubts(self, block: Block) -> Doubts:
+        """Return which rows of a block are not DATA, and which may be sums, in their order.
 
         Looks at distinct texts, not at rows: at most as many rows are classified as may be odd.
         """
@@ -362,11 +369,13 @@ class RowClassifier:
             missing &= empty.to_numpy(zero_copy_only=False)
         suspects = np.flatnonzero(odd | missing)
         rows = zip(suspects.tolist(), block.take(suspects).cells().to_pylist(), strict=True)
-        return [
-            index
-            for index, cells in rows
-            if self.kind(cells) is not RowKind.DATA or self.reads_as_sum(cells)
-        ]
+        found = Doubts([], [])
+        for index, cells in rows:
+            if self.kind(cells) is not RowKind.DATA:
+                found.others.append(index)
+            elif self.reads_as_sum(cells):
+                found.sums.append((index, cells))
+        return found
 
     def reads_as_sum(self, cells: Sequence[str]) -> bool:
         """Tell whether a row of data is named as a sum is: "Total electricity", with a unit."""
