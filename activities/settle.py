@@ -22,6 +22,10 @@ from db.queries import audit, lifecycle, pipeline
 log = logging.getLogger(__name__)
 
 CANCELLED = Problem(code="cancelled", message="Processing was cancelled on request.")
+LOST = Problem(
+    code="processing_failed",
+    message="Processing ended without a word: its workflow is gone. Retry the file.",
+)
 BATCH_ROWS = 5_000
 # One sweep marks so many rows at most: it runs every minute and has other things to do.
 MOST_BATCHES = 40
@@ -64,7 +68,25 @@ class SettleFiles:
                 one = SettleResult(failed=1)
             batches -= -(-one.rows_marked // self.batch_rows)
             done = done.plus(one)
-        return done
+        return done.plus(SettleResult(lost=await self.end_lost()))
+
+    async def end_lost(self) -> int:
+        """End files whose workflow was terminated, or forgotten, while it worked on them."""
+        lost = 0
+        for row in await asyncio.to_thread(self.long_at_work):
+            activity.heartbeat()
+            ref = FileRef(organization_id=row.organization_id, file_id=row.id, run=row.run)
+            try:
+                if not await self.pipeline.file_runs(ref):
+                    lost += await asyncio.to_thread(self.end, ref, LOST, StageState.FAILED)
+            except Exception as error:
+                log.warning("file %s is not looked after: %s", ref.file_id, type(error).__name__)
+        return lost
+
+    def long_at_work(self) -> list[Any]:
+        """Return files that have been in work for long."""
+        with Session(self.platform_engine) as session:
+            return list(lifecycle.long_at_work(session))
 
     async def settle(self, ref: FileRef, *, deleted: bool, batches: int) -> SettleResult:
         """Settle one file, marking so many batches of its rows at most."""
@@ -119,7 +141,9 @@ class SettleFiles:
             session.commit()
         return marked
 
-    def end(self, ref: FileRef) -> bool:
+    def end(
+        self, ref: FileRef, why: Problem = CANCELLED, state: StageState = StageState.CANCELLED
+    ) -> bool:
         """End a file whose workflow was never started, or is closed; tell whether that was done."""
         with Session(self.platform_engine) as session:
             lifecycle.wait_briefly(session)
@@ -130,11 +154,9 @@ class SettleFiles:
                 return False
             if found is None or file.run != ref.run or file.status in pipeline.FINAL:
                 return False
-            problem = CANCELLED.model_copy(update={"stage": found.progress.stage})
+            problem = why.model_copy(update={"stage": found.progress.stage})
             stages = tuple(
-                s.model_copy(update={"state": StageState.CANCELLED})
-                if s.state is StageState.RUNNING
-                else s
+                s.model_copy(update={"state": state}) if s.state is StageState.RUNNING else s
                 for s in found.progress.stages
             )
             progress = found.progress.model_copy(

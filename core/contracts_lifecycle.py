@@ -40,11 +40,12 @@ class SettleResult(Payload):
     rows_marked: int = 0
     cancelled: int = 0
     failed: int = 0  # files that wait for their next turn, or were given up
+    lost: int = 0  # files that were in work and whose workflow is gone
     attempt: int = 1
 
     def plus(self, other: SettleResult) -> SettleResult:
         """Return the sums."""
-        names = ("deletions", "rows_marked", "cancelled", "failed")
+        names = ("deletions", "rows_marked", "cancelled", "failed", "lost")
         sums = {name: getattr(self, name) + getattr(other, name) for name in names}
         return self.model_copy(update=sums)
 

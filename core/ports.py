@@ -229,6 +229,9 @@ class Pipeline(Protocol):
         Raises Unavailable.
         """
 
+    async def file_runs(self, ref: FileRef) -> bool:
+        """Tell whether the workflow of a file has not ended. Raises Unavailable."""
+
     async def file_progress(self, ref: FileRef) -> FileProgress | None:
         """Ask the workflow how far it is; None when it does not answer within a second."""
 

@@ -175,11 +175,14 @@ class TemporalPipeline:
 
     async def cancel_file(self, ref: FileRef) -> bool:
         """Ask the workflow of a file to stop; tell whether there was one that had not ended."""
-        job_id = workflow_id(ref.file_id)
-        await self._cancel(job_id)
+        await self._cancel(workflow_id(ref.file_id))
         # The server takes a cancellation of a closed workflow as well, and does nothing.
+        return await self.file_runs(ref)
+
+    async def file_runs(self, ref: FileRef) -> bool:
+        """Tell whether the workflow of a file has not ended. Raises Unavailable."""
+        handle = self.client.get_workflow_handle(workflow_id(ref.file_id))
         try:
-            handle = self.client.get_workflow_handle(job_id)
             description = await handle.describe(rpc_timeout=RPC_TIMEOUT)
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
@@ -351,7 +354,8 @@ class TemporalPipeline:
                 request,
                 id=job_id,
                 task_queue=options.PIPELINE_QUEUE,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                # One that ended without a word, terminated perhaps, may be begun again.
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 priority=Priority(fairness_key=organization_id),
                 search_attributes=TypedSearchAttributes(

@@ -57,6 +57,11 @@ class FakePipeline:
         self.stopped_files.append(ref)
         return self.running
 
+    async def file_runs(self, ref: FileRef) -> bool:
+        if self.away:
+            raise Unavailable
+        return self.running
+
     async def file_progress(self, ref: FileRef) -> FileProgress | None:
         if self.away or not self.progress:
             return None

@@ -15,14 +15,16 @@ from uuid import UUID
 from sqlalchemy import select, text
 from sqlmodel import Session
 
-from core.contracts import FileProgress
+from core.contracts import FileProgress, FileStatus
 from core.permissions import Reach
 from db.ids import uuid7
 from db.models import File
 from db.queries.files import FILE, visible
+from db.queries.pipeline import FINAL
 
 # A failure doubles the wait from a minute to six hours; twenty of them take more than two days.
 SETTLE_ATTEMPTS = 20
+LOST_AFTER_S = 3600  # what is in work for so long is looked after
 FIGURE_DELETED = "figure_deleted"
 AFTERWARDS = -1  # the part of issues that came after the pipeline
 
@@ -264,6 +266,23 @@ def unsettled(session: Session, older_than_s: int, limit: int = 200) -> Sequence
             " ORDER BY coalesce(settle_after, deleted_at, cancel_requested_at) LIMIT :limit"
         ),
         {"age": older_than_s, "limit": limit, "most": SETTLE_ATTEMPTS},
+    ).all()
+
+
+def long_at_work(session: Session, limit: int = 200) -> Sequence[Any]:
+    """Return files that have been in work for long, (organization_id, id, run); as platform.
+
+    Most are only large, so that it is some of them, and others the next time.
+    """
+    active = [status.value for status in FileStatus if status.value not in FINAL]
+    return session.execute(
+        text(
+            "SELECT organization_id, id, processing_runs AS run FROM files"
+            " WHERE status = ANY(:active) AND deleted_at IS NULL AND cancel_requested_at IS NULL"
+            " AND processing_started_at < now() - make_interval(secs => :long)"
+            " ORDER BY random() LIMIT :limit"
+        ),
+        {"active": active, "long": LOST_AFTER_S, "limit": limit},
     ).all()
 
 

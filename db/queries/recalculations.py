@@ -32,6 +32,7 @@ ROW: Any = RecalculationRow
 FILE: Any = File
 EMISSION: Any = Emission
 RELEASE: Any = FactorRelease
+LOST_AFTER_S = 3600  # what was begun so long ago is looked after
 BY_AGE = paging.Sort("created_at", RECALCULATION.created_at, paging.Kind.TIME, descending=True)
 BY_MAGNITUDE = paging.Sort("magnitude_kg", ROW.magnitude_kg, paging.Kind.NUMBER, descending=True)
 EXPIRES_AFTER = dt.timedelta(days=7)
@@ -377,18 +378,25 @@ def _change(session: Session, organization_id: UUID, recalculation_id: UUID, **v
 
 
 def orphaned(session: Session, older_than_s: int, limit: int = 500) -> Sequence[Any]:
-    """Return (organization_id, id, status, organization_name) of what nobody began; as platform."""
+    """Return (organization_id, id, status, organization_name) of what nobody may be working on; as
+    platform.
+
+    Never begun; or begun so long ago that the workflow may have ended without a word, terminated or
+    forgotten: while one is "committing" its organization can commit no other.
+    """
     return session.execute(
         text(
             "SELECT r.organization_id, r.id, r.status, o.name AS organization_name"
             " FROM recalculations r JOIN organizations o ON o.id = r.organization_id"
-            " WHERE (r.status = 'previewing' AND r.started_at IS NULL AND r.deleted_at IS NULL"
-            "        AND r.created_at < now() - make_interval(secs => :age))"
-            " OR (r.status = 'committing' AND r.commit_started_at IS NULL"
-            "     AND r.commit_requested_at < now() - make_interval(secs => :age))"
+            " WHERE (r.status = 'previewing' AND r.deleted_at IS NULL"
+            "  AND r.created_at < now() - make_interval(secs => :age)"
+            "  AND coalesce(r.started_at < now() - make_interval(secs => :lost), true))"
+            " OR (r.status = 'committing'"
+            "  AND r.commit_requested_at < now() - make_interval(secs => :age)"
+            "  AND coalesce(r.commit_started_at < now() - make_interval(secs => :lost), true))"
             " ORDER BY r.created_at LIMIT :limit"
         ),
-        {"age": older_than_s, "limit": limit},
+        {"age": older_than_s, "limit": limit, "lost": LOST_AFTER_S},
     ).all()
 
 

@@ -393,3 +393,14 @@ async def test_starting_a_commit_twice_starts_it_once(temporal: WorkflowEnvironm
         # a closed workflow is not started again either
         await pipeline.commit_recalculation(ref, organization_name="Harbour")
     assert fake.calls == ["commit_files", "finish_commit"]
+
+
+async def test_a_commit_that_was_terminated_is_begun_again(temporal: WorkflowEnvironment) -> None:
+    fake = FakeRecalculations(steps=1, block_at="commit_files")
+    async with committing(temporal.client, fake) as (pipeline, ref, handle):
+        await until(lambda: fake.calls)
+        await handle.terminate()
+        fake.block_at = None
+        job = await pipeline.commit_recalculation(ref, organization_name="Harbour")
+        again = temporal.client.get_workflow_handle(job, result_type=RecalculationResult)
+        assert (await again.result()).status == "committed"
