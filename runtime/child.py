@@ -79,7 +79,7 @@ def ask(
     outside, the child is killed and the exception goes on. Raises OutOfLimits, Stopped and Broke.
     """
     child = subprocess.Popen(
-        [sys.executable, "-m", module],
+        [sys.executable, "-m", module, str(os.getpid())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -185,7 +185,7 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 
 def limit_self(limits: Limits) -> None:
-    """Take the limits upon this process, which must be the child."""
+    """Take the limits upon this process: a child of whoever is named as its argument."""
     memory = limits.memory_mb * _MEGABYTE
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
@@ -195,6 +195,8 @@ def limit_self(limits: Limits) -> None:
     if sys.platform == "linux":
         # A worker killed with -9 must not leave a child that goes on writing.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if str(os.getppid()) != sys.argv[1]:  # it was killed before that
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def complain(error: BaseException) -> None:

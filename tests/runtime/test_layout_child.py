@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pypdfium2
@@ -64,6 +68,22 @@ def test_a_layout_that_is_told_to_end_with_its_worker_is_not_too_large(
     monkeypatch.setitem(child.ENVIRONMENT, "PYTHONPATH", str(tmp_path))
     with pytest.raises(Unavailable):
         lay_out(SHORT, tmp_path)
+
+
+def test_a_child_whose_worker_is_gone_lays_out_nothing(tmp_path: Path) -> None:
+    request = json.dumps({"page": SHORT, "memory_mb": 1024, "cpu_s": 60}).encode()
+
+    def laid_out(worker: int) -> subprocess.CompletedProcess[bytes]:
+        command = [sys.executable, "-m", "runtime.layout_child", str(worker)]
+        environment = child.ENVIRONMENT | {"TMPDIR": str(tmp_path)}
+        return subprocess.run(
+            command, input=request, cwd=child.PROJECT, env=environment, capture_output=True,
+            check=False,
+        )  # fmt: skip
+
+    assert laid_out(os.getpid()).stdout.startswith(b"%PDF")
+    orphan = laid_out(os.getppid())
+    assert (orphan.stdout, orphan.returncode) == (b"", -signal.SIGKILL)
 
 
 @pytest.mark.parametrize("address", ["file:///etc/hostname", "http://127.0.0.1:9/x.png"])
