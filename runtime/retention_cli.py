@@ -79,17 +79,17 @@ async def start(settings: Settings) -> str:
     from temporalio.service import RPCError
 
     from core.contracts_lifecycle import PURGE_EXPIRED, PURGE_WORKFLOW_ID, PurgeInput
-    from runtime.temporal import connect
+    from runtime import temporal
     from workflows import options
 
     job_id = f"{PURGE_WORKFLOW_ID}-by-hand-{int(time.time())}"
     try:
-        client = await connect(settings)
+        client = await temporal.connect(settings)
         await client.start_workflow(
             PURGE_EXPIRED, PurgeInput(), id=job_id, task_queue=options.PIPELINE_QUEUE,
             static_summary="purge what was deleted long ago or is too old, started by hand",
         )  # fmt: skip
     except (RPCError, RuntimeError) as error:
-        raise Unavailable("Temporal does not answer; nothing was started") from error
+        raise Unavailable(f"nothing was started: {temporal.in_a_line(error)}") from error
     await asyncio.sleep(0.3)  # see runtime.worker.run
     return job_id

@@ -96,6 +96,12 @@ async def connect(
     return await Client.connect(**config, **ours)
 
 
+def in_a_line(error: Exception) -> str:
+    """Return what an operator is told of a server that cannot be reached, or refuses a call."""
+    told = " ".join(str(error).split())[:200]
+    return f"Temporal says: {told}" if isinstance(error, RPCError) else "Temporal does not answer"
+
+
 def plain(text: str) -> str:
     """Return a summary that the Web UI's Markdown cannot turn into anything but text."""
     return "".join(" " if c in "<>[]`*|\\" or not c.isprintable() else c for c in text)[:200]

@@ -14,6 +14,7 @@ from typing import Any
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.runtime import Runtime
+from temporalio.service import RPCError
 from temporalio.worker import (
     ActivityInboundInterceptor,
     ExecuteActivityInput,
@@ -25,6 +26,7 @@ from temporalio.worker import (
 
 from activities.failures import sanitized
 from activities.tries import this_try
+from core.errors import Misconfigured
 from runtime import backlog, temporal
 from runtime import logging as logs
 from runtime.activity_sets import LOCAL_SLOTS, activities_of
@@ -168,7 +170,10 @@ async def run(queue: str, settings: Settings) -> None:
     if queue == options.PIPELINE_QUEUE:
         from runtime.schedules import ensure_schedules
 
-        await ensure_schedules(client)
+        try:
+            await ensure_schedules(client)
+        except RPCError as error:  # most likely its namespace was never made
+            raise Misconfigured(temporal.in_a_line(error)) from error
     async with AsyncExitStack() as running:
         workers = []
         for one in queues:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from pathlib import Path
 
 import pytest
+from temporalio.testing import WorkflowEnvironment
 
 from runtime.cli import main
 
@@ -54,6 +57,26 @@ def test_a_database_that_is_not_there(
 @pytest.mark.usefixtures("environment")
 def test_a_temporal_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Temporal does not answer" in told(capsys, "retention", "run")
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.anyio
+@pytest.mark.parametrize("words", [("worker", "pipeline"), ("retention", "run")])
+async def test_a_namespace_that_nobody_made(
+    temporal: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    address = temporal.client.service_client.config.target_host
+    monkeypatch.setenv("TONNAGE_TEMPORAL_ADDRESS", address)
+    monkeypatch.setenv("TONNAGE_TEMPORAL_NAMESPACE", "nobodys")
+    # A process of its own: the command has its event loop, and its logging.
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "runtime", *words, stderr=asyncio.subprocess.PIPE
+    )
+    _, said = await process.communicate()
+    assert process.returncode == 1
+    assert "Traceback" not in said.decode()
+    assert "tonnage: " in said.decode()
+    assert "Namespace nobodys is not found" in said.decode()
 
 
 def test_a_history_that_is_not_there_or_none(
