@@ -110,16 +110,19 @@ class Watch(threading.Thread):
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
         self.process = psutil.Process(pid)
-        self.peak = 0
+        self.peak = self.own_peak = 0
 
-    def now(self) -> int:
+    def now(self) -> tuple[int, int]:
+        """Return what is resident, and what of it are no pages of files (libraries)."""
         every = [self.process, *self.process.children(recursive=True)]
-        return sum(one.memory_info().rss for one in every)
+        found = [one.memory_info() for one in every]
+        return sum(m.rss for m in found), sum(m.rss - m.shared for m in found)
 
     def run(self) -> None:
         while True:
             try:
-                self.peak = max(self.peak, self.now())
+                resident, own = self.now()
+                self.peak, self.own_peak = max(self.peak, resident), max(self.own_peak, own)
             except psutil.Error:
                 return
             time.sleep(0.05)
@@ -171,7 +174,8 @@ def measure(url: str, pid: int, mib: int, store: str) -> None:
     seconds = time.perf_counter() - start
     print(
         f"{store}: {mib} MiB, {answer.status_code}, {seconds:.0f} s; resident memory before "
-        f"{before // MIB} MiB, at most {watch.peak // MIB} MiB"
+        f"{before[0] // MIB} MiB, at most {watch.peak // MIB} MiB; without pages of libraries "
+        f"{before[1] // MIB} MiB, at most {watch.own_peak // MIB} MiB"
     )
 
 
