@@ -38,10 +38,14 @@ def emission_filter(
     name: Annotated[Text | None, Query(description="Beginning of the name")] = None,
     type: Annotated[Text | None, Query(description="Activity type, exactly as uploaded")] = None,
     scope: Annotated[list[Scope] | None, Query(description="May be repeated")] = None,
-    category: Annotated[Text | None, Query(description="GHG Protocol category")] = None,
+    category: Annotated[
+        Text | None, Query(description="Category of the emission factor, exactly as in `results`")
+    ] = None,
     file_id: Annotated[UUID | None, Query(description="Of this upload")] = None,
     project_id: Annotated[UUID | None, Query(description="Of this project")] = None,
-    region: Annotated[Text | None, Query(description="ISO 3166-1 alpha-2")] = None,
+    region: Annotated[
+        Text | None, Query(description="Exactly this: ISO 3166-1 alpha-2, or a subregion: US-CA")
+    ] = None,
     date_from: Annotated[dt.date | None, Query(description="Activity date, included")] = None,
     date_to: Annotated[dt.date | None, Query(description="Activity date, included")] = None,
     min_confidence: Annotated[

@@ -96,7 +96,9 @@ def list_recalculation_rows(
     request: Request,
     response: Response,
     reason: Annotated[ReasonCode | None, Query(description="Reason code")] = None,
-    changed: Annotated[bool | None, Query(description="Only rows that would change")] = None,
+    changed: Annotated[
+        bool | None, Query(description="Only rows that would change; `false`: the others")
+    ] = None,
 ) -> RecalculationRowList:
     """List every figure with old, new and reason, the largest difference first."""
     if queries.find(session, who.organization_id, recalculation_id, who.reach) is None:

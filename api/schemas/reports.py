@@ -35,10 +35,14 @@ class ReportCriteria(Body):
     scope: list[Annotated[int, Field(ge=1, le=3)]] = Field(
         default=[], max_length=3, description="Any of them; all where none is named"
     )
-    category: Text | None = Field(default=None, description="GHG Protocol category")
+    category: Text | None = Field(
+        default=None, description="Category of the emission factor, exactly as figures show it"
+    )
     file_id: UUID | None = Field(default=None, description="Of this upload")
     project_id: UUID | None = Field(default=None, description="Of this project")
-    region: Text | None = Field(default=None, description="ISO 3166-1 alpha-2")
+    region: Text | None = Field(
+        default=None, description="Exactly this: ISO 3166-1 alpha-2, or a subregion: US-CA"
+    )
     date_from: dt.date | None = Field(default=None, description="Activity date, included")
     date_to: dt.date | None = Field(default=None, description="Activity date, included")
     min_confidence: float | None = Field(
