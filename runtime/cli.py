@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=run_demo)
     api = commands.add_parser("api", help="serve the API")
     api.add_argument("--host", default="127.0.0.1")
-    api.add_argument("--port", type=int, default=8000)
+    api.add_argument("--port", type=int, default=8000, choices=range(65_536), metavar="PORT")
     api.set_defaults(run=run_api)
     worker = commands.add_parser("worker", help="work on one task queue")
     worker.add_argument("queue", choices=("pipeline", "ai-matching", "reports", "webhooks"))

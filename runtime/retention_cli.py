@@ -91,5 +91,6 @@ async def start(settings: Settings) -> str:
         )  # fmt: skip
     except (RPCError, RuntimeError) as error:
         raise Unavailable(f"nothing was started: {temporal.in_a_line(error)}") from error
-    await asyncio.sleep(0.3)  # see runtime.worker.run
+    finally:
+        await asyncio.sleep(0.3)  # see EXIT_S of runtime.worker
     return job_id

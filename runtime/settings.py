@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit, urlunsplit
@@ -243,9 +243,15 @@ class Settings(BaseSettings):
     @field_validator("metrics_address")
     @classmethod
     def metrics_have_a_port(cls, value: str | None) -> str | None:
-        """Refuse what nothing could listen on."""
-        if value and not value.rpartition(":")[2].isdigit():
-            raise ValueError("must be host:port, for example 127.0.0.1:9464")
+        """Refuse what nothing could listen on, a name too."""
+        if value:
+            host, _, port = value.rpartition(":")
+            try:
+                ip_address(host.strip("[]"))
+                if not 0 < int(port) < 65_536:
+                    raise ValueError
+            except ValueError:
+                raise ValueError("must be address:port, for example 127.0.0.1:9464") from None
         return value
 
     @field_validator("sso_return_to")

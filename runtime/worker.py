@@ -48,6 +48,9 @@ from workflows.sweep_uploads import SweepUploads
 log = logging.getLogger(__name__)
 
 HEARTBEAT_EVERY = timedelta(seconds=3)
+# The SDK may abort the interpreter when it exits right after its runtime stopped
+# (temporalio/sdk-python issue 300); a short wait makes that go away.
+EXIT_S = 0.3
 # An AI call may take ten minutes and is paid for: let it finish. Other stages resume cheaply.
 GRACE = {
     options.PIPELINE_QUEUE: timedelta(seconds=30),
@@ -173,6 +176,7 @@ async def run(queue: str, settings: Settings) -> None:
         try:
             await ensure_schedules(client)
         except RPCError as error:  # most likely its namespace was never made
+            await asyncio.sleep(EXIT_S)
             raise Misconfigured(temporal.in_a_line(error)) from error
     async with AsyncExitStack() as running:
         workers = []
@@ -186,9 +190,7 @@ async def run(queue: str, settings: Settings) -> None:
         await shut_down(workers)
     if tracing:
         await asyncio.to_thread(tracing.close)
-    # The SDK may abort the interpreter when it exits right after its runtime stopped
-    # (temporalio/sdk-python issue 300); a short wait makes that go away.
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(EXIT_S)
 
 
 async def shut_down(workers: Sequence[Worker]) -> None:
@@ -222,7 +224,10 @@ async def connect_patiently(
 ) -> Client | None:
     """Connect to Temporal, waiting for it as long as it takes; None when told to stop."""
     delay_s = 0.5
-    runtime = temporal_runtime(settings)
+    try:
+        runtime = temporal_runtime(settings)
+    except ValueError as error:  # of its metrics: somebody else listens there
+        raise Misconfigured(f"TONNAGE_METRICS_ADDRESS: {error}") from None
     while not stop.is_set():
         try:
             return await temporal.connect(

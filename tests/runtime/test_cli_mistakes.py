@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -57,6 +59,34 @@ def test_a_database_that_is_not_there(
 @pytest.mark.usefixtures("environment")
 def test_a_temporal_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Temporal does not answer" in told(capsys, "retention", "run")
+
+
+@pytest.mark.usefixtures("environment")
+def test_metrics_where_somebody_else_listens_or_nobody_could(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        monkeypatch.setenv("TONNAGE_METRICS_ADDRESS", f"127.0.0.1:{port}")
+        worker = subprocess.run(
+            [sys.executable, "-m", "runtime", "worker", "reports"], capture_output=True,
+            text=True, check=False,
+        )  # fmt: skip
+    assert worker.returncode == 1
+    assert worker.stderr.splitlines()[-1].startswith("tonnage: TONNAGE_METRICS_ADDRESS: ")
+    assert "Traceback" not in worker.stderr
+    for address in ("localhost:9464", "127.0.0.1:99999", "9464"):
+        monkeypatch.setenv("TONNAGE_METRICS_ADDRESS", address)
+        assert main(["worker", "reports"]) == 2
+        assert "TONNAGE_METRICS_ADDRESS: must be address:port" in capsys.readouterr().err
+
+
+def test_a_port_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["api", "--port", "99999"])
+    assert "invalid choice: 99999" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("environment")
