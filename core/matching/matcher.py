@@ -8,10 +8,11 @@ from uuid import UUID
 
 from core.matching.candidates import LibraryIndex
 from core.matching.decide import PRODUCT_UNKNOWN, held
+from core.matching.energy_money import without_burning
 from core.matching.money_rules import not_an_emission, nothing_but_a_vendor
 from core.matching.own import own_matches
 from core.matching.physical_match import match_physical
-from core.matching.reading import read_activity
+from core.matching.reading import Reading, read_activity
 from core.matching.spend_match import embedded, match_spend
 from core.records import ActivityQuery, Decision, Dimension, EmissionFactor, Thresholds
 
@@ -37,14 +38,14 @@ class OfflineMatcher:
         Python's lock, and each of the two keeps a core busy.
         """
         decisions: dict[int, Decision] = {}
-        spend: list[int] = []
+        spend: dict[int, Reading] = {}
 
         def decide(place: int) -> None:
-            decision = self._without_spend(queries[place], thresholds)
-            if decision is None:
-                spend.append(place)
+            found = self._without_spend(queries[place], thresholds)
+            if isinstance(found, Reading):
+                spend[place] = found
             else:
-                decisions[place] = decision
+                decisions[place] = found
 
         money = [p for p, q in enumerate(queries) if q.dimension is Dimension.MONEY]
         for place in money:
@@ -55,11 +56,12 @@ class OfflineMatcher:
             for place in set(range(len(queries))).difference(money):
                 decide(place)
             found = match_spend(self.index, lines, vectors.result(), thresholds, self.keep)
-        decisions.update(zip(spend, found, strict=True))
+        for (place, reading), decision in zip(spend.items(), found, strict=True):
+            decisions[place] = self._doubted(reading, decision)
         return [decisions[place] for place in range(len(queries))]
 
-    def _without_spend(self, query: ActivityQuery, thresholds: Thresholds) -> Decision | None:
-        """Decide what needs no spend ranking; None sends the query there."""
+    def _without_spend(self, query: ActivityQuery, thresholds: Thresholds) -> Decision | Reading:
+        """Decide what needs no spend ranking; what was read goes there."""
         own = own_matches(self.index, query, thresholds, self.keep)
         if own is not None:
             return own
@@ -73,4 +75,11 @@ class OfflineMatcher:
         vendor = nothing_but_a_vendor(reading)
         if vendor is not None:
             return held(query, PRODUCT_UNKNOWN, vendor)
-        return None
+        return reading
+
+    def _doubted(self, reading: Reading, decision: Decision) -> Decision:
+        """Say what the sector that was found does not tell."""
+        if not decision.candidates:
+            return decision
+        best = self.factors[decision.candidates[0].factor_id]
+        return without_burning(reading, best, decision)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from core.matching.energy_money import SUPPLY_ONLY
 from core.matching.remembered import chosen_first, disclosed
 from core.records import (
     ActivityQuery,
@@ -60,6 +61,10 @@ def decide(
     words = "as our own ranker did" if agrees else "where our own ranker would have taken another"
     said = Reason("model_choice", f"The model {model} chose {factor.name}, {words}.")
     kept = offered.reasons if agrees else offered.reasons[1:]
+    missing = tuple(r for r in offered.reasons if r.code == SUPPLY_ONLY)
+    if missing:  # whichever sector it is, the burning of the fuel is not in its figure
+        outcome = Outcome.FLAGGED if outcome is Outcome.MATCHED else outcome
+        kept = (*missing, *(r for r in kept if r.code != SUPPLY_ONLY))
     return Decision(
         activity_key=query.key,
         outcome=outcome,

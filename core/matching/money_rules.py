@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from functools import cache
 
 from core.matching.decide import NO_CANDIDATE, NOT_AN_EMISSION
+from core.matching.energy_money import waits_for_kwh
+from core.matching.ledger_words import listed, table, told_words
 from core.matching.lexicon import Lexicon, lexicon
 from core.matching.reading import Reading
 from core.matching.spend import everyday_terms
-from core.matching.text import STOP, content_stems, is_code, plain, read_data, stem, words
+from core.matching.text import content_stems, plain, stem, words
 
 _PAIRS = (("debt", "debt_moved"), ("income", "income_came"), ("moved", "moved_between"))
 _TELLING = 5  # letters of a known word that a longer one may hide: "Gebäudereinigung"
@@ -20,42 +22,15 @@ _NO_EMISSION = (
 
 
 @cache
-def _table() -> dict[str, tuple[str, ...]]:
-    """Return the lists of core/matching/data/ledger_words.csv.
-
-    Of the line's name: `settles`: phrases that no purchase has, unless a `service` in the matter
-    is bought ("payroll services"). `entry`: words that settle it where nothing but `filler` stands
-    beside them, `mostly`: where they are half of the line. One word of each of `debt` and
-    `debt_moved`, `income` and `income_came`, `moved` and `moved_between` settle it together.
-    `=word`: short forms of it, in ledgers alone.
-
-    Of the account (activity_type): `account_settles`: names of accounts that hold no purchases.
-    `account` and `codes:XX` (numbers of the country's chart begin so): accounts that hold few,
-    which need a word of `supports` in the name and none of `fee`.
-
-    Of vendors: `vendor`: names and words that say nothing of what was bought; `form` and
-    `processor`: what stands behind or before the name of a firm, `generic`: words of such names.
-    `electricity` is always power, `power_bill` beside "power" or "elec" makes it power,
-    `electrical_goods` does not.
-    """
-    return {row["list"]: tuple(row["words"].split("|")) for row in read_data("ledger_words.csv")}
-
-
-@cache
-def _list(name: str) -> frozenset[str]:
-    return frozenset(_table()[name])
-
-
-@cache
 def _ledger() -> Lexicon:
-    return Lexicon([(name, name, "|".join(_table()[name])) for name in ("settles", "entry")])
+    return Lexicon([(name, name, "|".join(table()[name])) for name in ("settles", "entry")])
 
 
 @cache
 def _shorts() -> dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]]:
     """Return first word → (words of a short form, what it stands for), longest first."""
     found: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {}
-    for name, forms in _table().items():
+    for name, forms in table().items():
         if name.startswith("="):
             for form in forms:
                 short = tuple(form.split())
@@ -81,10 +56,6 @@ def _written_out(tokens: list[str]) -> list[str]:
     return out
 
 
-def _told(tokens: Iterable[str]) -> list[str]:
-    return [token for token in tokens if token not in STOP and not is_code(token)]
-
-
 def not_an_emission(reading: Reading, *, money: bool) -> tuple[str, str] | None:
     """Return (reason code, sentence) why a line has no figure by its kind, or None.
 
@@ -96,12 +67,9 @@ def not_an_emission(reading: Reading, *, money: bool) -> tuple[str, str] | None:
         if any("offset" in phrase or "carbon credit" in phrase for phrase in phrases):
             return NOT_AN_EMISSION, "Offsets are no activity; they are reported apart."
         return None
-    if _electricity(reading, _told(words(reading.query.name))):
-        return (
-            NO_CANDIDATE,
-            "The spend table has no sector for electricity, so money alone gives no figure; "
-            "please give the kWh.",
-        )
+    waits = waits_for_kwh(reading)
+    if waits is not None:
+        return NO_CANDIDATE, waits
     return (NOT_AN_EMISSION, _NO_EMISSION) if _booking(reading) else None
 
 
@@ -110,16 +78,16 @@ def _booking(reading: Reading) -> bool:
     tokens = _written_out(words(reading.query.name))
     hits = _ledger().find(tokens)
     settled = {place for hit in hits if hit.facet == "settles" for place in hit.span}
-    told = _told(tokens)
-    others = set(_told(token for place, token in enumerate(tokens) if place not in settled))
-    if others & _list("service"):
+    told = told_words(tokens)
+    others = set(told_words(token for place, token in enumerate(tokens) if place not in settled))
+    if others & listed("service"):
         return False
     if settled or any(_pair(told, *pair) for pair in _PAIRS):
         return True
     entries = {tokens[place] for hit in hits for place in hit.span}
-    if entries and set(told) <= entries | _list("filler"):
+    if entries and set(told) <= entries | listed("filler"):
         return True
-    mostly = sum(token in _list("mostly") for token in told)
+    mostly = sum(token in listed("mostly") for token in told)
     if mostly and mostly >= len(told) / 2:
         return True
     return _account_tells(reading, told, bool(entries) or bool(mostly))
@@ -127,7 +95,7 @@ def _booking(reading: Reading) -> bool:
 
 def _pair(told: Collection[str], one: str, other: str) -> bool:
     """Tell whether a word of each list stands in a line, and not the same one."""
-    first, second = set(told) & _list(one), set(told) & _list(other)
+    first, second = set(told) & listed(one), set(told) & listed(other)
     return bool(first) and bool(second) and len(first | second) > 1
 
 
@@ -135,38 +103,25 @@ def _account_tells(reading: Reading, told: list[str], hinted: bool) -> bool:
     """Tell whether the account that a line stands in makes it no purchase."""
     query = reading.query
     account = words(query.type or "")
-    if not account or set(told) & _list("fee"):
+    if not account or set(told) & listed("fee"):
         return False
-    name = " ".join(_told(account))
-    if " ".join(account) in _list("account_settles") or name in _list("account_settles"):
+    name = " ".join(told_words(account))
+    if " ".join(account) in listed("account_settles") or name in listed("account_settles"):
         return True
-    numbers = _table().get(f"codes:{(query.region or '')[:2]}", ())
+    numbers = table().get(f"codes:{(query.region or '')[:2]}", ())
     numbered = len(account[0]) >= 3 and account[0].isdigit() and account[0].startswith(numbers)
-    if not numbered and not (name and set(name.split()) <= _list("account")):
+    if not numbered and not (name and set(name.split()) <= listed("account")):
         return False
-    return hinted or not told or bool(set(told) & _list("supports"))
-
-
-def _electricity(reading: Reading, told: list[str]) -> bool:
-    if not reading.has("product", "electricity"):
-        return False
-    tokens = set(reading.tokens)
-    if tokens & _list("electrical_goods"):
-        return False
-    if set(told) & _list("electricity"):
-        return True
-    return bool(set(told) & {"power", "elec", "electric", "luz", "electrical"}) and bool(
-        tokens & _list("power_bill")
-    )
+    return hinted or not told or bool(set(told) & listed("supports"))
 
 
 def nothing_but_a_vendor(reading: Reading) -> str | None:
     """Return the sentence why a line does not say what was bought, or None."""
     query = reading.query
-    told = _told(words(query.name))
+    told = told_words(words(query.name))
     more = content_stems(f"{query.description or ''} {query.type or ''}", expand=False)
-    nothing = set(content_stems(" ".join(_list("vendor")), expand=False))
-    informative = [token for token in told if token not in _list("vendor")]
+    nothing = set(content_stems(" ".join(listed("vendor")), expand=False))
+    informative = [token for token in told if token not in listed("vendor")]
     if informative and _names_a_firm(query.name):
         informative = [token for token in informative if _tells(token)]
     if informative or not set(more) <= nothing:
@@ -179,10 +134,10 @@ def nothing_but_a_vendor(reading: Reading) -> str | None:
 def _names_a_firm(name: str) -> bool:
     """Tell whether a name has the form of a firm's: "Smith & Sons Ltd", "SQ *JOES"."""
     tokens = words(name)
-    if any(token in _list("form") for token in tokens[1:]):
+    if any(token in listed("form") for token in tokens[1:]):
         return True
     before, star, _ = name.partition("*")
-    return bool(star) and plain(before) in _list("processor")
+    return bool(star) and plain(before) in listed("processor")
 
 
 @cache
@@ -190,14 +145,14 @@ def _known() -> tuple[frozenset[str], tuple[str, ...]]:
     """Return the stems of what can be bought, and the words long enough to hide in others."""
     found = {w for terms in everyday_terms().values() for term in terms for w in words(term)}
     found |= lexicon().vocabulary
-    found -= _list("form") | _list("generic") | _list("vendor")
+    found -= listed("form") | listed("generic") | listed("vendor")
     long = sorted(w for w in found if len(w) >= _TELLING and w.isalpha())
     return frozenset(stem(w) for w in found), tuple(long)
 
 
 def _tells(token: str) -> bool:
     """Tell whether a word of a firm's name says what it sells."""
-    if token in _list("form") or token in _list("generic") or token in _list("processor"):
+    if token in listed("form") or token in listed("generic") or token in listed("processor"):
         return False
     stems, long = _known()
     if stem(token) in stems:
