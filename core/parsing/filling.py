@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from core.dates import month_of
 from core.parsing.rows import Row
-from core.parsing.wide import names_supply, year_in
+from core.parsing.wide import names_supply, unit_in, year_in
 from core.records import Field
 
 # What is printed above headings that a new page repeats, and is no block's title.
@@ -29,6 +29,7 @@ class Filling:
     titled: bool = False  # no column names the activity: the title of the block does
     described: bool = False  # columns name it, and headings are repeated below each title
     title: str = ""
+    names_at: int | None = None  # a column of names that carry the units
     _named: bool = False  # the present title names a supply
     _next: str = ""  # what may be a title, once headings follow
 
@@ -38,6 +39,8 @@ class Filling:
         if self.titled or self.described:
             named = Field.ACTIVITY_NAME if self.titled else Field.ACTIVITY_DESCRIPTION
             filled[named] = self.width + 1
+        if self.names_at is not None:
+            filled[Field.UNIT] = self.width + 2
         return filled
 
     def expand(self, row: Row) -> Iterator[Row]:
@@ -46,7 +49,8 @@ class Filling:
         date = self._date(cells) if self.months_at is not None else ""
         self._next = ""
         self._named = False  # what follows next is another block's title
-        yield Row(row.number, [*cells, date, self.title], row.typed)
+        unit = unit_in(cells[self.names_at]) if self.names_at is not None else ""
+        yield Row(row.number, [*cells, date, self.title, unit], row.typed)
 
     def begin_block(self, text: str) -> None:
         """Take note of a title; of several lines, the one that names a supply."""

@@ -20,7 +20,7 @@ from core.parsing.above import (
 from core.parsing.body import Body, Lines, body_of
 from core.parsing.columns import assign, is_other, mapped_columns, why_not
 from core.parsing.filling import Filling
-from core.parsing.headings import read_heading
+from core.parsing.headings import fields_of, read_heading
 from core.parsing.profiles import profiles_of
 from core.parsing.remembered import RememberedMapping, signature_of
 from core.parsing.report import ColumnReport, ParseOptions
@@ -29,6 +29,7 @@ from core.parsing.tables import Header, duplicate_headings
 from core.parsing.wide import (
     Figure,
     Wide,
+    carry_units,
     dated,
     find_periods,
     find_sums,
@@ -140,6 +141,7 @@ class _Planner:
             filler = self._wide(figures, kind, columns)
             columns = tuple(_as_figure(c, filler) for c in columns)
         else:
+            columns = self._with_units_in_names(columns)
             filler = self._filling(columns)
             if filler is not None and filler.titled:
                 why = "the title above the block says what it is"
@@ -170,13 +172,38 @@ class _Planner:
         if periods:
             columns = self._assign([figure.index for figure in periods])
             measured = unit or periods[0].unit or any(c.field is Field.UNIT for c in columns)
-            money = is_money(periods) or not (measured or self._options.unit)
+            measured = measured or self._options.unit or self._names_with_units(columns) is not None
+            money = is_money(periods) or not measured
             return periods, Field.AMOUNT if money else Field.VOLUME
         columns = self._assign([])
         named = any(c.field is Field.ACTIVITY_NAME and c.confidence >= 0.7 for c in columns)
         if named or any(c.field is Field.UNIT for c in columns):
             return (), Field.VOLUME
         return find_supplies(headings, numeric, free), Field.VOLUME
+
+    def _names_with_units(self, columns: Sequence[ColumnReport]) -> int | None:
+        """Return the column of names, where they say in what the figures beside them are."""
+        at = {c.field: c.index for c in columns if c.field}
+        name = at.get(Field.ACTIVITY_NAME)
+        told = self._unit or self._options.unit or self._options.currency
+        if name is None or told or {Field.UNIT, Field.CURRENCY} & at.keys():
+            return None
+        names = {row[name].strip() for row in self._cells if name < len(row)} - {""}
+        return name if carry_units(names) else None
+
+    def _with_units_in_names(self, columns: tuple[ColumnReport, ...]) -> tuple[ColumnReport, ...]:
+        """Take "Amount" for quantities beside names such as "Electricity (kWh)"."""
+        by_field = {c.field: c for c in columns if c.field}
+        amount = by_field.get(Field.AMOUNT)
+        if amount is None or Field.VOLUME in by_field or amount.index in self._mapped:
+            return columns
+        heading = read_heading(self._header.headings[amount.index])
+        is_open = heading.currency_text is None and Field.VOLUME in fields_of(heading)
+        if not is_open or self._names_with_units(columns) is None:
+            return columns
+        why = f"{amount.why}; the names beside it say in what unit"
+        volume = amount.model_copy(update={"field": Field.VOLUME, "why": why})
+        return tuple(volume if column is amount else column for column in columns)
 
     def _wide(
         self, figures: tuple[Figure, ...], kind: Field, columns: Sequence[ColumnReport]
@@ -197,6 +224,9 @@ class _Planner:
             dated=months is not None or any(figure.is_period for figure in figures),
             name_at=None if figures[0].name else at.get(Field.ACTIVITY_NAME),
             year=self._year,
+            units_in_names=kind is Field.VOLUME
+            and not any(figure.unit for figure in figures)
+            and self._names_with_units(columns) is not None,
         )
 
     def _filling(self, columns: Sequence[ColumnReport]) -> Filling | None:
@@ -214,7 +244,10 @@ class _Planner:
         titled = weak and bool(title or not names)
         blocks = self._body.titled
         described = blocks and not titled and Field.ACTIVITY_DESCRIPTION not in by_field
-        if not months and not titled and not described:
+        volume = by_field.get(Field.VOLUME)
+        united = volume and not read_heading(self._header.headings[volume.index]).unit_text
+        names_at = self._names_with_units(columns) if united else None
+        if not months and not titled and not described and names_at is None:
             return None
         return Filling(
             width=len(self._header.headings),
@@ -224,6 +257,7 @@ class _Planner:
             titled=titled,
             described=described,
             title=line_above(self._above) if described or (blocks and not title) else title,
+            names_at=None if titled else names_at,
         )
 
     def _holds_months(self, index: int) -> bool:

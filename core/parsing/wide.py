@@ -7,7 +7,7 @@ hold no figure; a row without any figure stays one row, and is rejected for that
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
@@ -20,6 +20,7 @@ from core.units import Unit, parse_unit
 
 _EMPTY = frozenset({"", "-", "–", "—"})
 _PERIOD_CHARACTERS = 80
+_NAME_CHARACTERS = 200  # of an activity that are searched for its unit
 _QUARTER = re.compile(r"[QqTt]([1-4])")
 _MONTHS = {"month": 1, "quarter": 3, "half_year": 6, "year": 12}  # of a period
 _YEAR = re.compile(r"(?:19|20)\d\d")
@@ -70,13 +71,14 @@ class Wide:
     years_at: int | None = None  # a column of years
     name_at: int | None = None
     year: str = ""  # completes months, where no column does
+    units_in_names: bool = False  # "Electricity (kWh)" stands before its figures
 
     def fields(self) -> dict[Field, int]:
         """Return where `expand` puts what it fills in."""
         filled = {self.field: self.width}
         if self.dated:
             filled[Field.DATE] = self.width + 1
-        if any(figure.unit for figure in self.figures):
+        if self.units_in_names or any(figure.unit for figure in self.figures):
             filled[Field.UNIT] = self.width + 2
         if any(figure.name for figure in self.figures):
             filled[Field.ACTIVITY_NAME] = self.width + 3
@@ -91,7 +93,9 @@ class Wide:
             if text in _EMPTY:
                 continue
             found = True
-            more = [text, self._date(figure, cells), figure.unit, self._name(figure, cells)]
+            name = self._name(figure, cells)
+            unit = unit_in(name) if self.units_in_names else figure.unit
+            more = [text, self._date(figure, cells), unit, name]
             typed = (self.width,) if figure.index in row.typed else ()
             yield Row(row.number, cells + more, row.typed + typed, figure.index + 1)
         if not found:
@@ -113,6 +117,18 @@ class Wide:
 
     def _name(self, figure: Figure, cells: Sequence[str]) -> str:
         return figure.name or (cells[self.name_at] if self.name_at is not None else "")
+
+
+def unit_in(name: str) -> str:
+    """Return the unit, or currency, that the name of an activity carries, "" for none."""
+    heading = read_heading(name[:_NAME_CHARACTERS])
+    return heading.unit_text or heading.currency_text or ""
+
+
+def carry_units(names: Collection[str]) -> bool:
+    """Tell whether at least half of these names carry a unit that is no money."""
+    carrying = sum(1 for name in names if read_heading(name[:_NAME_CHARACTERS]).unit_text)
+    return 2 * carrying >= len(names) > 0
 
 
 def _is_month(text: str) -> bool:

@@ -429,3 +429,26 @@ def test_a_list_as_sap_prints_it(tmp_path: Path) -> None:
         ("Diesel", 1234.56, "l", dt.date(2024, 1, 31)),
         ("Heizöl EL", 500, "l", dt.date(2024, 1, 31)),
     ]  # fmt: skip
+
+
+def test_names_say_in_what_unit_the_months_beside_them_are(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        ",Jan 2024,Feb 2024\nElectricity (kWh),100,110\nWater [m3],3,4\nCost (£),5,\nStaff,7,8\n",
+    )
+    assert found.of("activity_name", "volume", "unit") == [
+        ("Electricity (kWh)", 100, "kWh"), ("Electricity (kWh)", 110, "kWh"),
+        ("Water [m3]", 3, "m3"), ("Water [m3]", 4, "m3"), ("Cost (£)", 5, "GBP"),
+    ]  # fmt: skip
+    assert found.rejected == [(5, "unit_missing"), (5, "unit_missing")]
+
+
+def test_names_say_in_what_unit_the_figure_beside_them_is(tmp_path: Path) -> None:
+    found = read(
+        tmp_path, "Metric,Value 2023\nElectricity consumption (kWh),12000\nDiesel (litres),300\n"
+    )
+    assert found.of("volume", "unit") == [(12000, "kWh"), (300, "l")]
+    money = read(tmp_path, "Item,Cost\nElectricity (kWh),12000\nDiesel (litres),300\n")
+    assert money.of("volume", "unit") == [(12000, "GBP"), (300, "GBP")]
+    ledger = read(tmp_path, "Account,Jan 2024,Feb 2024\nPaper,1,2\nTaxi (km),3,4\nHotel,5,6\n")
+    assert {unit for (unit,) in ledger.of("unit")} == {"GBP"}
