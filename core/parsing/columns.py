@@ -30,6 +30,10 @@ _CONTENTS = {
     Field.REGION: "regions that are known",
 }  # fmt: skip
 
+_SIDES = (
+    frozenset("sh"), frozenset({"soll", "haben"}), frozenset("dc"), frozenset({"dr", "cr"}),
+    frozenset({"debit", "credit"}), frozenset({"debe", "haber"}), frozenset({"débit", "crédit"}),
+)  # fmt: skip
 _COUNTRY_HEADINGS = frozenset({"country", "country code", "country name", "land", "landercode",
                                "pays", "code pays", "pais", "codigo pais"})  # fmt: skip
 
@@ -141,6 +145,7 @@ def assign(
     _choose(guesses, taken, headings)
     if not measured:
         _settle_unit(guesses, taken, headings, sample)
+        _settle_amounts(taken, headings, sample)
     _settle_quantity(taken, headings)
     _settle_number(taken, profiles, set(mapped))
     _settle_name(taken, headings, profiles, set(mapped))
@@ -233,6 +238,27 @@ def _settle_unit(
         taken[best.index] = best
 
 
+def _settle_amounts(
+    taken: dict[int, _Guess], headings: Sequence[str], sample: Sequence[Sequence[str]]
+) -> None:
+    """Of two amounts in a table without any unit, the second is money too, and no quantity."""
+    by_field = {guess.field: guess for guess in taken.values()}
+    volume = by_field.get(Field.VOLUME)
+    if volume is None or Field.AMOUNT not in by_field or Field.UNIT in by_field:
+        return
+    heading = read_heading(headings[volume.index])
+    cells = (row[volume.index] for row in sample if volume.index < len(row))
+    named = fields_of(heading)
+    is_open = named.get(Field.AMOUNT, 0) >= named.get(Field.VOLUME, 0) > 0
+    if (
+        volume.score < 1.0
+        and is_open
+        and not heading.unit_text
+        and not any(map(split_quantity, cells))
+    ):
+        del taken[volume.index]
+
+
 def _settle_quantity(taken: dict[int, _Guess], headings: Sequence[str]) -> None:
     """In a table without any unit, "Amount" is money, not a quantity."""
     by_field = {guess.field: guess for guess in taken.values()}
@@ -311,6 +337,12 @@ def _best_name(
         return seen.filled <= enough, last, *order
 
     return min([*described, *free], key=rank, default=None)
+
+
+def tells_credits(texts: Collection[str]) -> bool:
+    """Tell whether a column says of each amount if it is a debit or a credit."""
+    found = {text.strip().casefold().rstrip(".") for text in texts} - {""}
+    return len(found) == 2 and any(found <= pair for pair in _SIDES)
 
 
 def is_other(heading: str) -> bool:

@@ -18,7 +18,7 @@ from core.parsing.above import (
     year_above,
 )
 from core.parsing.body import Body, Lines, body_of
-from core.parsing.columns import assign, is_other, mapped_columns, why_not
+from core.parsing.columns import assign, is_other, mapped_columns, tells_credits, why_not
 from core.parsing.filling import Filling
 from core.parsing.headings import fields_of, read_heading
 from core.parsing.profiles import profiles_of
@@ -352,6 +352,16 @@ class _Planner:
             and column.index not in self._mapped
             and (why := why_not(headings[column.index], self._profiles[column.index], fields))
         ]
+        if Field.AMOUNT in fields:
+            found += [
+                f"Column {column.letter} tells debits from credits and was not read: credits count "
+                "like debits. Give them a minus sign."
+                for column in plan.columns
+                if column.field is None
+                and tells_credits(
+                    {row[column.index] for row in self._cells if column.index < len(row)}
+                )
+            ]
         if not {Field.DATE, Field.YEAR} & fields.keys() and not self._options.reporting_year:
             found.append(
                 "No column of dates or years was read, and no reporting_year was given: the "

@@ -452,3 +452,22 @@ def test_names_say_in_what_unit_the_figure_beside_them_is(tmp_path: Path) -> Non
     assert money.of("volume", "unit") == [(12000, "GBP"), (300, "GBP")]
     ledger = read(tmp_path, "Account,Jan 2024,Feb 2024\nPaper,1,2\nTaxi (km),3,4\nHotel,5,6\n")
     assert {unit for (unit,) in ledger.of("unit")} == {"GBP"}
+
+
+def test_a_second_amount_is_no_quantity(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        "Date,Expense Type,Transaction Amount,Transaction Currency,Reimbursement Amount\n"
+        "2024-01-15,Airfare,500,USD,400\n2024-01-16,Hotel,300,USD,240\n",
+    )
+    assert found.of("volume", "unit") == [(500, "USD"), (300, "USD")]
+
+
+def test_a_column_that_tells_credits_is_pointed_out(tmp_path: Path) -> None:
+    content = (
+        "Datum;Bezeichnung;Betrag;S/H\n13.02.2024;Papier;100,00;S\n14.02.2024;Papier;20,00;{}\n"
+    )
+    found = read(tmp_path, content.format("H"), region="DE")
+    assert any("Column D tells debits from credits" in note for note in found.report.notes)
+    found = read(tmp_path, content.format("S"), region="DE")
+    assert not any("credits" in note for note in found.report.notes)
