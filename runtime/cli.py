@@ -102,12 +102,9 @@ def run_dev(options: argparse.Namespace) -> int:
                 title=f"tonnage is up ({time.monotonic() - started:.0f} s); Ctrl-C stops it",
             )
         )
-        try:
-            while True:
-                stack.tend()
-                time.sleep(0.3)
-        finally:
-            console.print("stopping …")
+        while True:
+            stack.tend()
+            time.sleep(0.3)
     return 0
 
 

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 from rich.console import Console, Group
@@ -24,6 +23,7 @@ from rich.text import Text
 from core.errors import InvalidInput, Unavailable
 from core.records import NO_ACTIVITY
 from runtime.demo_tables import issue_table, largest_table, review_table, scope_table
+from runtime.demo_uploads import remember, remembered
 from runtime.dev import Addresses, DevStack, running_stack
 
 WORKBOOK = Path(__file__).parent.parent / "tests" / "data" / "demo.xlsx"
@@ -54,7 +54,6 @@ class Api:
         )
         answer = self.checked(self.client.post("/v1/auth/login", json=body))
         self.client.headers["Authorization"] = f"Bearer {answer['access_token']}"
-        self.user_id = answer["user"]["id"]
 
     def upload(self, path: Path, region: str | None) -> Json:
         """Upload a workbook; somebody else may have uploaded the same bytes."""
@@ -72,6 +71,11 @@ class Api:
         if show:
             self.show(route)
         return self.checked(self.client.get(route))
+
+    def find(self, route: str) -> Json | None:
+        """Read one resource without showing it; None where there is none."""
+        answer = self.client.get(route)
+        return None if answer.status_code == 404 else self.checked(answer)
 
     def delete(self, route: str) -> None:
         """Delete one resource."""
@@ -131,10 +135,11 @@ def run(state_dir: Path, file: Path | None, region: str | None) -> int:
         console.print(f"  up after {time.monotonic() - started:.0f} s\n")
         api = Api(where, console)
         api.login()
-        delete_former(api, path)
+        delete_former(api, path, state_dir)
         # Only the demo workbook is known to be British; nothing is assumed of another file.
         accepted = api.upload(path, region or (None if file else "GB"))
         file_id = accepted["file_id"]
+        remember(state_dir, [*remembered(state_dir), file_id])
         status = watch(api, file_id, tend, console)
         detail = api.get(f"/v1/files/{file_id}")
         if status["status"] == "failed":
@@ -147,16 +152,24 @@ def run(state_dir: Path, file: Path | None, region: str | None) -> int:
     return 0
 
 
-def delete_former(api: Api, path: Path) -> None:
-    """Delete what this login uploaded of the same bytes: two demos must not count double."""
+def delete_former(api: Api, path: Path, state_dir: Path) -> None:
+    """Delete what demos before this one uploaded of the same bytes: nothing must count double.
+
+    Whatever a person uploaded stays, also of these bytes and with this login.
+    """
     with path.open("rb") as stream:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-    name = quote(path.name, safe="")
-    for one in api.get(f"/v1/files?limit=200&q={name}", show=False)["files"]:
-        route = f"/v1/files/{one['id']}"
-        own = one["user_id"] == api.user_id and one["size_bytes"] == path.stat().st_size
-        if own and api.get(route, show=False)["sha256"] == sha256:
+    kept = []
+    for file_id in remembered(state_dir):
+        route = f"/v1/files/{file_id}"
+        former = api.find(route)
+        if former is None:
+            continue  # somebody deleted it
+        if former["sha256"] == sha256:
             api.delete(route)
+        else:
+            kept.append(file_id)
+    remember(state_dir, kept)
 
 
 @contextlib.contextmanager

@@ -130,6 +130,8 @@ class DevStack:
 
     def stop(self) -> None:
         """Stop everything in order; safe to call twice."""
+        if self.lock:
+            self.say("stopping")  # takes seconds, and nothing else would tell that it goes on
         try:
             self.supervisor.stop()
         finally:

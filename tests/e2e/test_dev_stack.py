@@ -25,6 +25,7 @@ from tests.e2e.conftest import CACHE
 pytestmark = pytest.mark.timeout(280)
 
 CSV = b"activity,quantity,unit,country,year\nDiesel (average biofuel blend),1200,litres,UK,2025\n"
+DATA = Path(__file__).parents[1] / "data"
 START_S = 120
 
 
@@ -166,7 +167,11 @@ def test_the_stack_survives_taken_ports_kills_and_restarts(state: Path, tmp_path
     with client(where) as api:
         assert api.get("/v1/emissions").json()["results"][0]["id"] == figure["id"]
 
-    # The demo works with the stack that runs, twice in a row.
+    # The demo works with the stack that runs, twice in a row; a person has its workbook already.
+    with client(where) as api:
+        workbook = (DATA / "demo.xlsx").read_bytes()
+        own = api.post("/v1/files", files={"file": ("demo.xlsx", workbook)}).json()["file_id"]
+        figures = finished(api, own, log)["rows"]["calculated"]
     for _ in range(2):
         demo = subprocess.run(
             [sys.executable, "-m", "runtime", "demo", "--state", str(state)],
@@ -175,9 +180,10 @@ def test_the_stack_survives_taken_ports_kills_and_restarts(state: Path, tmp_path
         assert "59 = 52 calculated + 3 in review + 2 rejected + 2 no activity" in demo.stdout
         assert "step by step" in demo.stdout
         assert (state / "demo-report.pdf").read_bytes().startswith(b"%PDF-")
-    # The second deleted what the first had uploaded, and nothing else: 1 and 52 figures.
+    # The second deleted what the first had uploaded, and nothing else.
     with client(where) as api:
-        assert api.get("/v1/emissions").json()["summary"]["count"] == 53
+        assert api.get("/v1/emissions").json()["summary"]["count"] == 1 + figures + 52
+        assert api.get(f"/v1/files/{own}").status_code == 200
 
     # What an operator types in another terminal finds the stack without any setting.
     for command, answer in (
@@ -196,6 +202,7 @@ def test_the_stack_survives_taken_ports_kills_and_restarts(state: Path, tmp_path
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 0, log.read_text()
+    assert log.read_text().count("stopping …") == 1
     assert processes_of(state) == []
     assert not (state / "dev.json").exists()
     assert not (state / "pg" / "postmaster.pid").exists()
