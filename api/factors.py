@@ -178,7 +178,7 @@ def factor_item(factor: EmissionFactor) -> FactorItem:
 def factor_answer(found: factors.FoundFactor, events: Sequence[AuditEvent]) -> FactorAnswer:
     """Return a factor with all that is known of it."""
     factor = found.factor
-    own = ("biogenic", "gases", "levels", "source_row", "note", "is_active", "created_at",
+    own = ("gases", "levels", "source_row", "note", "is_active", "created_at",
            "deleted_at")  # fmt: skip
     provenance = None
     if found.release is not None:
@@ -196,9 +196,16 @@ def factor_answer(found: factors.FoundFactor, events: Sequence[AuditEvent]) -> F
     )
 
 
+def shown_name(factor: EmissionFactor) -> str:
+    """Return the publication's name; DESNZ gives biogenic CO2 the very name of what counts."""
+    told = not factor.biogenic or "biogenic" in factor.name.lower()
+    return factor.name if told else f"{factor.name} (outside of scopes)"
+
+
 def _item(factor: EmissionFactor) -> dict[str, Any]:
     return {
         **{name: getattr(factor, name, None) for name in FactorItem.model_fields},
+        "name": shown_name(factor),
         "value_kg_co2e_per_unit": factor.value_per_unit,
         "release": factor.release or factors.OWN,
     }

@@ -19,6 +19,7 @@ from core.contracts import ReviewRef
 from core.distinct import DistinctActivity
 from core.matching.remembered import reviewed
 from core.records import EmissionFactor
+from core.scopes import says_biogenic
 from db.engine import TenantSession, tenant_session
 from db.models import Decision
 from db.queries import audit, library, memory, pipeline, reviews
@@ -28,6 +29,11 @@ from runtime.adapters.rates_ecb import EcbRates
 log = logging.getLogger("tonnage.api")
 
 APPLY_WAIT_S = 2.5
+OUTSIDE = (
+    "This factor is biogenic CO2, outside of the scopes: the activity would be 0 in every total. "
+    "Choose the factor with a scope; biogenic CO2 that goes with it stands beside it. If the "
+    "activity itself is biogenic CO2, say so in its name, type or description and upload it again."
+)
 STATUS = {
     ReviewAction.ACCEPT: "accepted",
     ReviewAction.CHOOSE: "chosen",
@@ -85,7 +91,12 @@ def choose_factor(
 
 
 def check_calculation(decision: Decision, factor: EmissionFactor) -> None:
-    """Try the calculation on the activity's total. Raises 422 with what stands in its way."""
+    """Try the calculation on the activity's total. Raises 422 with what stands in its way.
+
+    Also where it would take the activity out of every total, which choosing by name can do unseen.
+    """
+    if factor.biogenic and not says_biogenic(query_of(decision.activity)):
+        raise ApiError("factor_unusable", OUTSIDE, reason="outside_of_scopes")
     activity = DistinctActivity(
         query_of(decision.activity), decision.row_count, decision.volume_total
     )

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from core.records import ActivityRow, Dimension, EmissionFactor
+from core.factors.countries import plain
+from core.records import ActivityQuery, ActivityRow, Dimension, EmissionFactor
 
 CATEGORIES = {
     1: "Purchased goods and services",
@@ -42,6 +43,8 @@ _OWN = re.compile(
     re.IGNORECASE,
 )
 _EMPLOYEE = re.compile(r"employee|grey fleet|gray fleet|reimburs|personal|private", re.IGNORECASE)
+# biogenic, biogenes, biogénique, biogénico; after `plain`
+_BIOGENIC = re.compile(r"\bbiogen|\boutside (?:of )?(?:the )?scopes?\b")
 _DOWNSTREAM = re.compile(r"\bdownstream\b|\bcustomer collect", re.IGNORECASE)
 _CAPITAL = re.compile(
     r"\bcapex\b|capital (?:goods|equipment|expenditure)|fixed assets?|anlageverm|immobilisation",
@@ -83,6 +86,15 @@ def scope_of(factor: EmissionFactor, row: ActivityRow) -> ScopeDecision:
             return ScopeDecision(1, None, "An own vehicle is scope 1: the activity says it is own.")
         return _scope3(factor, text)
     return ScopeDecision(factor.scope, None, f"Scope {factor.scope} by the factor's publisher.")
+
+
+def says_biogenic(query: ActivityQuery) -> bool:
+    """Return whether an activity is biogenic CO2 by its own words.
+
+    Wood and biodiesel are not: they are burnt in scope 1, their biogenic CO2 stands beside it.
+    """
+    texts = (query.name, query.type, query.description)
+    return any(_BIOGENIC.search(plain(text)) for text in texts if text)
 
 
 def _is_own(text: str) -> bool:

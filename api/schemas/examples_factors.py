@@ -22,6 +22,7 @@ ITEM: dict[str, Any] = {
     "price_year": None,
     "region": "GB",
     "scope": 1,
+    "biogenic": False,
     "scope3_category": None,
     "activity_kind": "fuel",
     "data_year": 2025,
@@ -67,7 +68,6 @@ RELEASE: dict[str, Any] = {
     "created_at": AT,
 }
 ANSWER: dict[str, Any] = ITEM | {
-    "biogenic": False,
     "gases": [
         {"gas": "CO2", "kg_co2e": 0.18259, "kg_gas": None},
         {"gas": "CH4", "kg_co2e": 0.00028, "kg_gas": None},

@@ -37,7 +37,10 @@ class FactorItem(Answer):
     """One emission factor."""
 
     id: UUID
-    name: str = Field(description="Name in its publication")
+    name: str = Field(
+        description="Name in its publication; behind that of biogenic CO2 stands “(outside of "
+        "scopes)”, where it does not tell by itself"
+    )
     category: str = Field(description="Category in its publication")
     value_kg_co2e_per_unit: float
     unit: str = Field(description="Canonical code of the denominator")
@@ -47,6 +50,9 @@ class FactorItem(Answer):
     price_year: int | None
     region: str | None = Field(description="null holds everywhere")
     scope: int | None = Field(description="null is outside of scopes (biogenic CO2)")
+    biogenic: bool = Field(
+        description="Biogenic CO2: what is calculated with it is in no scope and in no total"
+    )
     scope3_category: int | None
     activity_kind: str = Field(
         description="Kind of activity it is for, such as `fuel`, `electricity`"
@@ -137,7 +143,6 @@ class ReleaseList(Answer):
 class FactorAnswer(FactorItem):
     """A factor with all that is known of it."""
 
-    biogenic: bool
     gases: list[GasItem]
     levels: list[str] = Field(description="The publisher's headings, coarse to fine")
     search_terms: list[str]

@@ -165,15 +165,28 @@ def _beginnings(words: Sequence[str]) -> str:
 def list_factors(
     session: Session, organization_id: UUID, wanted: FactorFilter, request: paging.PageRequest
 ) -> paging.Page[EmissionFactor]:
-    """Return a page of factors."""
+    """Return a page of factors; in every order those outside of the scopes come last.
+
+    They often have the name of one that counts, and nobody looks for them first.
+    """
     rows = session.scalars(
         select(FACTOR)
         .options(*WITHOUT_INDEXES)
-        .where(*conditions(organization_id, wanted), *paging.after(request, FACTOR.id))
-        .order_by(*paging.order_by(request.sort, FACTOR.id))
+        .where(*conditions(organization_id, wanted), *_after(session, request))
+        .order_by(FACTOR.biogenic, *paging.order_by(request.sort, FACTOR.id))
         .limit(request.limit + 1)
     ).all()
     return paging.cut(rows, request, request.sort.name)
+
+
+def _after(session: Session, request: paging.PageRequest) -> list[ColumnElement[bool]]:
+    """Leave out what a reader has seen, of whom the cursor knows the last factor."""
+    if request.after is None:
+        return []
+    beyond = paging.after(request, FACTOR.id)
+    if session.scalar(select(FACTOR.biogenic).where(FACTOR.id == request.after.id)):
+        return [FACTOR.biogenic, *beyond]
+    return [or_(FACTOR.biogenic, and_(*beyond))]
 
 
 def facets(

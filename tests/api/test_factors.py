@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 from sqlmodel import Session
 
 from core.factors.library import load_release
@@ -37,17 +37,22 @@ def problem(answer: Any, status: int, code: str) -> dict[str, Any]:
     return body
 
 
-@pytest.fixture
-def releases(client, platform_engine, admin_engine) -> Iterator[None]:
-    """A few factors of three releases, loaded as an operator would."""
+def load(platform_engine: Engine, admin_engine: Engine, **wanted: tuple[str, ...]) -> None:
+    """Load a few factors of some releases, and nothing else, as an operator would."""
     with admin_engine.begin() as connection:  # other tests may have left theirs
         connection.execute(text("TRUNCATE factor_releases CASCADE"))
     with Session(platform_engine) as session:
-        for name, source_ids in LOADED.items():
+        for name, source_ids in wanted.items():
             release = load_release(name)
             few = [f for f in release.factors if f.source_id in source_ids]
             library.insert_release(session, release_row(new_release(release.meta, few)), few, {})
         session.commit()
+
+
+@pytest.fixture
+def releases(client, platform_engine, admin_engine) -> Iterator[None]:
+    """A few factors of three releases."""
+    load(platform_engine, admin_engine, **LOADED)
     yield
     with admin_engine.begin() as connection:
         connection.execute(text("TRUNCATE factor_releases CASCADE"))
@@ -85,6 +90,35 @@ def test_a_release_that_is_not_pinned_is_shown_when_it_is_named(get) -> None:
     assert ids(get(release="desnz-2024")) == sorted(LOADED["desnz-2024"])
     assert get(release="own")["emission_factors"] == []
     assert get(release="nothing-1999")["emission_factors"] == []
+
+
+@pytest.mark.parametrize("sort", ["name", "-name", "value", "year"])
+def test_what_is_outside_of_the_scopes_comes_last_and_says_so(
+    client, alpha, releases, platform_engine, admin_engine, sort: str
+) -> None:
+    # 99_… is DESNZ's biogenic CO2 of the very name that scope 2 and 3 have
+    wanted = (GRID, "30_400_4000_5_1", "99_400_4001_5_2")
+    newest = {"desnz-2025": (*wanted, DIESEL, GAS_NET)}
+    load(platform_engine, admin_engine, **{"desnz-2024": (), **newest})
+    seen: list[dict[str, Any]] = []
+    params: dict[str, Any] = {"sort": sort, "limit": 1}
+    while True:
+        page = client.get(URL, headers=alpha.headers, params=params).json()
+        seen += page["emission_factors"]
+        if not page["pagination"]["has_more"]:
+            break
+        params["cursor"] = page["pagination"]["next_cursor"]
+    assert len(seen) == len({f["id"] for f in seen}) == 5
+    assert [f["source_id"] for f in seen][-1] == "99_400_4001_5_2"
+    assert [f["biogenic"] for f in seen] == [False, False, False, False, True]
+    name = "Electricity generated, Electricity: UK"
+    assert {f["name"] for f in seen if f["source_id"] in wanted} == {
+        name, f"{name} (outside of scopes)",
+    }  # fmt: skip
+    one = client.get(f"{URL}/{seen[-1]['id']}", headers=alpha.headers).json()
+    assert (one["name"], one["scope"]) == (f"{name} (outside of scopes)", None)
+    asked = client.get(URL, headers=alpha.headers, params={"q": one["name"]}).json()
+    assert [f["id"] for f in asked["emission_factors"]] == [one["id"]]
 
 
 # q: full words in any form, beginnings of words, the publisher's id

@@ -28,8 +28,9 @@ class Waiting:
             tenant.id, unit="l", source_id=str(uuid7()), name=f"Diesel {self.file}", data_year=2024
         )
         candidates = decision.pop("candidates", [candidate(self.factor)])
+        activity = decision.pop("activity", ACTIVITY)
         self.decision = world.decision(
-            tenant.id, self.file, "a" * 64, activity=ACTIVITY, candidates=candidates, **decision
+            tenant.id, self.file, "a" * 64, activity=activity, candidates=candidates, **decision
         )
         self.review = world.review(tenant.id, self.file, self.decision, kg_at_risk=2.5)
         self.url = f"/v1/emissions/reviews/{self.review}"
@@ -187,6 +188,38 @@ def test_a_factor_of_another_dimension_is_refused_with_its_reason(
     )
     assert problem(answer, 422, "factor_unusable")["reason"] == "unit_mismatch"
     assert waiting.row().status == "open"
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        ({}, 422),
+        ({"name": "Électricité siège Lyon"}, 422),
+        ({"name": "Wood pellets"}, 422),  # scope 1; its biogenic CO2 stands beside the figure
+        ({"name": "CO2 biogénique, chaudière"}, 200),
+        ({"description": "Biogenic part, reported apart"}, 200),
+        ({"type": "Outside of scopes"}, 200),
+    ],
+)
+def test_only_what_says_that_it_is_biogenic_can_be_taken_out_of_every_total(
+    client, alpha, world, words, status
+) -> None:
+    waiting = Waiting(world, alpha, activity=ACTIVITY | words)
+    biogenic = world.factor(
+        alpha.id, unit="l", source_id="b", name="Diesel", scope=None, biogenic=True
+    )
+    answer = client.post(
+        waiting.url,
+        headers=alpha.headers,
+        json={"action": "choose", "emission_factor_id": str(biogenic)},
+    )
+    if status == 200:
+        assert answer.json()["status"] == "chosen", answer.text
+        return
+    refused = problem(answer, 422, "factor_unusable")
+    assert refused["reason"] == "outside_of_scopes"
+    assert "Choose the factor with a scope" in refused["detail"]
+    assert (waiting.row().status, waiting.remembered()) == ("open", [])
 
 
 def test_another_organizations_factor_is_not_there(client, alpha, beta, waiting, world) -> None:
