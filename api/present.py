@@ -131,6 +131,15 @@ def issue_item(issue: RowIssue) -> RowIssueItem:
     )
 
 
+def figure_of(row: Emission | EmissionRevision) -> dict[str, float]:
+    """Return a figure as kg CO2e and, of biogenic rows, as what stands in no total.
+
+    One of both is 0, so that the rows of a list add up to the totals of its summary.
+    """
+    outside, kg = row.biogenic, row.calculated_emission
+    return {"emission_kg_co2e": 0.0 if outside else kg, "biogenic_kg_co2": kg if outside else 0.0}
+
+
 def emission_item(emission: Emission) -> EmissionItem:
     """Return a figure as lists show it."""
     return EmissionItem.model_validate(
@@ -139,7 +148,7 @@ def emission_item(emission: Emission) -> EmissionItem:
             "row": emission.row_number,
             "date": emission.activity_on,
             "year": emission.activity_year,
-            "emission_kg_co2e": emission.calculated_emission,
+            **figure_of(emission),
             "upstream_kg_co2e": emission.upstream_emission,
             "outside_of_scopes_kg_co2": emission.outside_of_scopes_emission,
             "confidence": emission.confidence_score,
@@ -154,7 +163,12 @@ def summary_answer(summary: Summary) -> EmissionSummary:
         total_kg_co2e=summary.total_kg_co2e,
         biogenic_kg_co2=summary.biogenic_kg_co2,
         by_scope=[
-            ScopeTotal(scope=part.key, count=part.count, kg_co2e=part.kg_co2e)
+            ScopeTotal(
+                scope=part.key,
+                count=part.count,
+                kg_co2e=part.kg_co2e,
+                biogenic_kg_co2=0.0 if part.key else summary.biogenic_kg_co2,
+            )
             for part in summary.by_scope
         ],
         by_type=[
@@ -208,7 +222,7 @@ def revision_of(row: EmissionRevision, name: str | None) -> Revision:
     return Revision.model_validate(
         {
             **{field: getattr(row, field, None) for field in Revision.model_fields},
-            "emission_kg_co2e": row.calculated_emission,
+            **figure_of(row),
             "confidence": row.confidence_score,
             "replaced_by_name": name,
         }

@@ -16,8 +16,10 @@ def scope_table(summary: Json) -> Table:
     for heading, side in (("scope", "left"), ("rows", "right"), ("kg CO2e", "right")):
         table.add_column(heading, justify=side)  # type: ignore[arg-type]
     for entry in summary["by_scope"]:
-        name = f"scope {entry['scope']}" if entry["scope"] else "outside of scopes"
-        table.add_row(name, str(entry["count"]), f"{entry['kg_co2e']:,.1f}")
+        scope = entry["scope"]
+        name = f"scope {scope}" if scope else "outside of scopes, in no total"
+        kg = entry["kg_co2e" if scope else "biogenic_kg_co2"]
+        table.add_row(name, str(entry["count"]), f"{kg:,.1f}")
     table.add_section()
     table.add_row("total", str(summary["count"]), f"{summary['total_kg_co2e']:,.1f}", style="bold")
     return table

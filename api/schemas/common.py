@@ -104,7 +104,8 @@ class ScopeTotal(Answer):
 
     scope: int | None = Field(description="1, 2 or 3; null is outside of scopes (biogenic CO2)")
     count: int = Field(description="Number of figures")
-    kg_co2e: float = Field(description="Their sum in kg CO2e")
+    kg_co2e: float = Field(description="Their sum in kg CO2e; 0 outside of scopes")
+    biogenic_kg_co2: float = Field(description="Sum of biogenic CO2; 0 of a scope")
 
 
 class AuditEntry(Answer):

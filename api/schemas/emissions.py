@@ -27,7 +27,12 @@ class EmissionItem(Answer):
     region: str | None
     date: dt.date | None = Field(description="Day of the activity; null where the row names none")
     year: int | None = Field(description="Year of the activity; null where nobody said")
-    emission_kg_co2e: float
+    emission_kg_co2e: float = Field(
+        description="The figure, kg CO2e, as it counts in every total: 0 for biogenic CO2"
+    )
+    biogenic_kg_co2: float = Field(
+        description="The figure of an activity that is itself biogenic CO2; 0 for all others"
+    )
     upstream_kg_co2e: float | None = Field(
         description="Well-to-tank and losses, beside `emission_kg_co2e` and not in it"
     )
@@ -69,7 +74,9 @@ class EmissionSummary(Answer):
     count: int = Field(description="Number of figures")
     total_kg_co2e: float = Field(description="Without biogenic CO2")
     biogenic_kg_co2: float = Field(description="Outside of scopes")
-    by_scope: list[ScopeTotal] = Field(description="Sums by scope; null is outside of scopes")
+    by_scope: list[ScopeTotal] = Field(
+        description="Sums by scope; null is outside of scopes. They add up to the totals"
+    )
     by_type: list[TypeTotal] = Field(description="The 100 largest")
     types: int = Field(description="How many activity types there are")
     linked: LinkedTotals = Field(description="Sums of what stands beside the figures")
@@ -135,6 +142,7 @@ class Revision(Answer):
     """A figure that the row had before."""
 
     emission_kg_co2e: float
+    biogenic_kg_co2: float = Field(description="The figure, where it was biogenic CO2; else 0")
     emission_factor_id: UUID | None
     confidence: float | None
     scope: int | None

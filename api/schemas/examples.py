@@ -99,7 +99,7 @@ FILE_DETAIL: dict[str, Any] = FILE_ITEM | {
     "upstream": False,
     "mapping": None,
     "recognized": None,
-    "totals_by_scope": [{"scope": 1, "count": 12, "kg_co2e": 3084.984}],
+    "totals_by_scope": [{"scope": 1, "count": 12, "kg_co2e": 3084.984, "biogenic_kg_co2": 0.0}],
     "download_url": "/v1/downloads?token=…",
     "history": [
         {
@@ -179,6 +179,7 @@ EMISSION_ITEM: dict[str, Any] = {
     "date": "2024-03-31",
     "year": 2024,
     "emission_kg_co2e": 3084.984,
+    "biogenic_kg_co2": 0.0,
     "upstream_kg_co2e": 733.212,
     "outside_of_scopes_kg_co2": 168.0,
     "scope": 1,
@@ -198,7 +199,7 @@ EMISSIONS: dict[str, Any] = {
         "count": 1,
         "total_kg_co2e": 3084.984,
         "biogenic_kg_co2": 0.0,
-        "by_scope": [{"scope": 1, "count": 1, "kg_co2e": 3084.984}],
+        "by_scope": [{"scope": 1, "count": 1, "kg_co2e": 3084.984, "biogenic_kg_co2": 0.0}],
         "by_type": [{"type": "fuel", "count": 1, "kg_co2e": 3084.984}],
         "types": 1,
         "linked": {"upstream_kg_co2e": 733.212, "outside_of_scopes_kg_co2": 168.0},

@@ -84,7 +84,7 @@ def summarize(
     """Sum everything the filter lets through, not only one page."""
     rows = _groups(session, organization_id, reach, wanted)
     types = _parts([(r.type, r.figures, Decimal() if r.biogenic else r.kg) for r in rows])
-    scopes = _parts([(r.scope, r.figures, r.kg) for r in rows])
+    scopes = _parts([(r.scope, r.figures, Decimal() if r.biogenic else r.kg) for r in rows])
     return Summary(
         count=sum(row.figures for row in rows),
         total_kg_co2e=float(exact.total(row.kg for row in rows if not row.biogenic)),

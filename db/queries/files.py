@@ -71,7 +71,8 @@ class ScopeTotal:
 
     scope: int | None
     count: int
-    kg_co2e: float
+    kg_co2e: float  # 0 outside of scopes
+    biogenic_kg_co2: float
 
 
 SORTS = {
@@ -189,7 +190,12 @@ def totals_by_scope(session: Session, organization_id: UUID, file_id: UUID) -> l
     apart, under None."""
     scope = case((TOTALS.biogenic, None), else_=TOTALS.scope)
     rows = session.execute(
-        select(scope.label("scope"), func.sum(TOTALS.figures), func.sum(TOTALS.kg))
+        select(
+            scope.label("scope"),
+            func.sum(TOTALS.figures),
+            func.coalesce(func.sum(TOTALS.kg).filter(~TOTALS.biogenic), 0),
+            func.coalesce(func.sum(TOTALS.kg).filter(TOTALS.biogenic), 0),
+        )
         .join(FILE, and_(FILE.organization_id == TOTALS.organization_id, FILE.id == TOTALS.file_id))
         .where(
             TOTALS.organization_id == organization_id,
@@ -198,7 +204,10 @@ def totals_by_scope(session: Session, organization_id: UUID, file_id: UUID) -> l
         )
         .group_by(scope)
     ).all()
-    totals = [ScopeTotal(found, int(count), float(kg)) for found, count, kg in rows]
+    totals = [
+        ScopeTotal(found, int(count), float(kg), float(outside))
+        for found, count, kg, outside in rows
+    ]
     return sorted(totals, key=lambda total: total.scope or 9)
 
 

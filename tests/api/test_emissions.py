@@ -198,6 +198,22 @@ def test_the_summary_covers_the_whole_filter_and_keeps_biogenic_apart(
     assert (only_fuel["count"], only_fuel["total_kg_co2e"]) == (2, 3084.984)
 
 
+def test_rows_and_scopes_add_up_to_the_totals_of_the_summary(client, alpha, figures) -> None:
+    body = listed(client, alpha)
+    summary = body["summary"]
+    for total, of_row, of_scope in (
+        ("total_kg_co2e", "emission_kg_co2e", "kg_co2e"),
+        ("biogenic_kg_co2", "biogenic_kg_co2", "biogenic_kg_co2"),
+    ):
+        assert math.isclose(sum(row[of_row] for row in body["results"]), summary[total])
+        assert math.isclose(sum(part[of_scope] for part in summary["by_scope"]), summary[total])
+    [pellets] = [row for row in body["results"] if row["biogenic"]]
+    assert (pellets["emission_kg_co2e"], pellets["biogenic_kg_co2"]) == (0.0, 500.0)
+    assert summary["by_scope"][-1] == {
+        "scope": None, "count": 1, "kg_co2e": 0.0, "biogenic_kg_co2": 500.0,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "status", ["uploaded", "parsing", "ai_matching", "calculating", "failed", "deleted"]
 )

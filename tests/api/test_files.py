@@ -191,9 +191,9 @@ def test_a_file_shows_counts_totals_history_audit_and_download(
         "no_activity": 0,
     }
     assert body["totals_by_scope"] == [
-        {"scope": 1, "count": 1, "kg_co2e": 10.0},
-        {"scope": 3, "count": 1, "kg_co2e": 2.5},
-        {"scope": None, "count": 1, "kg_co2e": 7.0},
+        {"scope": 1, "count": 1, "kg_co2e": 10.0, "biogenic_kg_co2": 0.0},
+        {"scope": 3, "count": 1, "kg_co2e": 2.5, "biogenic_kg_co2": 0.0},
+        {"scope": None, "count": 1, "kg_co2e": 0.0, "biogenic_kg_co2": 7.0},
     ]
     assert [entry["message"] for entry in body["history"]] == ["Accepted."]
     assert [entry["action"] for entry in body["audit"]] == ["file.uploaded"]
