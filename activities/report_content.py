@@ -24,11 +24,12 @@ from core.reporting import (
     Totals,
     effective_groups,
     group_columns,
+    plain_number,
     shows_details,
 )
 from db.engine import TenantSession
 from db.models import Report
-from db.queries import report_figures, report_overview, report_rejections
+from db.queries import report_figures, report_files, report_overview, report_rejections
 from db.queries import reports as queries
 from db.queries.report_duplicates import duplicates
 
@@ -113,7 +114,8 @@ def content_of(
     columns = group_columns(effective_groups(kind, asked.group_by))
     scope = (session, report.organization_id, asked.reach, asked.wanted)
     totals = written.totals = report_figures.sum_all(*scope)
-    waiting, again = report_overview.waiting(*scope), duplicates(*scope)
+    files = report_files.contributing(*scope)
+    waiting, again = report_files.waiting(*scope, files), duplicates(*scope)
     written.contents = contents_of(waiting, again)
     with_details = shows_details(kind, asked.include_details)
     written.expected = totals.count if with_details else 0
@@ -134,9 +136,9 @@ def content_of(
         duplicates=again,
     )
     if wants_overview:
-        overview, groups = overview_of(session, report, asked, columns)
+        overview, groups = overview_of(session, report, asked, columns, waiting, files)
         factors = report_overview.used_factors(*scope)
-        issues = report_rejections.rejected_rows(*scope)
+        issues = report_rejections.rejected_rows(session, report.organization_id, files)
         for rows in (factors, issues):
             opened.enter_context(closing(rows))
         return replace(
@@ -155,37 +157,60 @@ def notes(session: TenantSession, report: Report, asked: queries.Criteria) -> li
     """Return what an auditor needs to place the figures."""
     moment, organization = queries.moment_and_organization(session, report.organization_id)
     found = [
-        Note("Organization", organization),
+        Note("Organization", organization, told=True),
         Note("Report", f"{report.name} ({report.report_type}, {report.id})"),
     ]
     if report.description:
-        found.append(Note("Description", report.description))
+        found.append(Note("Description", report.description, told=True))
     chosen = [f"{name} = {value}" for name, value in asked.in_words()]
     return [
         *found,
-        Note("Figures as of", f"{moment:%Y-%m-%d %H:%M:%S} UTC"),
-        Note("Criteria", "; ".join(chosen) or "none: every figure"),
+        Note("Figures as of", f"{moment:%Y-%m-%d %H:%M:%S} UTC", told=True),
+        Note("Criteria", "; ".join(chosen) or "none: every figure", told=True),
         Note("Unit", "kg CO2e over 100 years; biogenic CO2 stands apart, outside of scopes"),
         Note("Not included", "rows that wait for a review or were rejected, unfinished files"),
     ]
 
 
 def notes_of_files(waiting: Waiting, again: Duplicates) -> list[Note]:
-    """Return what became of the rows of the files concerned, and what counts twice."""
-    lost = waiting.rejected - waiting.no_activity
+    """Return what became of the rows of the files, what a period leaves out, what counts twice."""
     found = [
-        Note(
-            "Rows of the files concerned",
-            f"{waiting.rows} = {waiting.calculated} calculated + {waiting.in_review} in review + "
-            f"{lost} rejected + {waiting.no_activity} no activity (blank, total, heading, note)",
-        )
+        Note("Warning", warning, told=True)
+        for warning in (again.warning(), waiting.without_date())
+        if warning
     ]
-    warning = again.warning()
-    return [Note("Warning", warning), *found] if warning else found
+    found.append(
+        Note(
+            "Rows of the files that these figures are from",
+            f"{waiting.rows} = {waiting.calculated} calculated + {waiting.in_review} in review + "
+            f"{waiting.lost} rejected + {waiting.no_activity} no activity (blank, total, heading, "
+            "note)",
+            told=True,
+        )
+    )
+    if waiting.elsewhere:
+        found.append(
+            Note(
+                "Files without a figure under these criteria",
+                f"{waiting.elsewhere} of their rows wait for a person",
+                told=True,
+            )
+        )
+    if waiting.flagged.count:
+        kg = plain_number(waiting.flagged.kg_co2e)
+        found.append(
+            Note(
+                "Matched with little confidence, listed for review",
+                f"{waiting.flagged.count} of these figures, {kg} kg CO2e with credits as amounts",
+                told=True,
+            )
+        )
+    return found
 
 
 def contents_of(waiting: Waiting, again: Duplicates) -> dict[str, object]:
     """Return what the report's answer says of its files."""
+    undated = waiting.undated
     return {
         "rows": {
             "total": waiting.rows, "calculated": waiting.calculated,
@@ -195,5 +220,12 @@ def contents_of(waiting: Waiting, again: Duplicates) -> dict[str, object]:
         "duplicates": {
             "files": again.files, "figures": again.figures, "kg_co2e": float(again.kg_co2e),
             "warning": again.warning(),
+        },
+        "little_confidence": {
+            "figures": waiting.flagged.count, "kg_co2e": float(waiting.flagged.kg_co2e),
+        },
+        "undated": undated and {
+            "figures": undated.count, "kg_co2e": float(undated.kg_co2e),
+            "biogenic_kg_co2": float(undated.biogenic_kg_co2), "warning": waiting.without_date(),
         },
     }  # fmt: skip

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 from core import overview as shape
-from core.overview import NOTHING, Frame, Line, Overview, Release, Sums, plus
+from core.overview import NOTHING, Frame, Line, Overview, Release, Sums, Waiting, plus
 from core.permissions import Reach
 from core.reporting import Group, Totals
 from db.engine import TenantSession
@@ -27,9 +28,17 @@ TABLES = (
 
 
 def overview_of(
-    session: TenantSession, report: Report, asked: reports.Criteria, columns: tuple[str, ...]
+    session: TenantSession,
+    report: Report,
+    asked: reports.Criteria,
+    columns: tuple[str, ...],
+    waiting: Waiting,
+    files: list[Any],
 ) -> tuple[Overview, list[Group]]:
-    """Return the overview, and the groups by `columns` from the same pass."""
+    """Return the overview, and the groups by `columns` from the same pass.
+
+    `files` are the conditions of db.queries.report_files.contributing.
+    """
     organization_id, reach, wanted = report.organization_id, asked.reach, asked.wanted
     scope = (session, organization_id, reach, wanted)
     *tables, groups = queries.sums(*scope, *TABLES, columns)
@@ -57,8 +66,8 @@ def overview_of(
         contributors=queries.contributors(*scope),
         releases=releases(found["release",], queries.release_facts(session)),
         fallbacks=fallbacks(*scope),
-        waiting=queries.waiting(*scope),
-        rejections=rejections(*scope),
+        waiting=waiting,
+        rejections=rejections(session, organization_id, files),
         upstream_kg=linked.upstream_kg_co2e,
         outside_kg=linked.outside_of_scopes_kg_co2,
         base_year=base_year(session, organization_id, reach, wanted, frame.base_year),

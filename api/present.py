@@ -305,6 +305,8 @@ def report_detail(
             "snapshot": report_snapshot(report, now),
             "rows": contents.get("rows"),
             "duplicates": contents.get("duplicates"),
+            "little_confidence": contents.get("little_confidence"),
+            "undated": contents.get("undated"),
             "estimated_completion": estimated_completion,
             "download_url": report_url(report, storage, expires_s),
             "permissions": ReportPermissions(delete=may_delete),

@@ -58,9 +58,14 @@ class Contributor:
     totals: Totals
 
 
+def weight(kg: Decimal) -> str:
+    """Write kg in a sentence: as tonnes from one on."""
+    return f"{kg / 1000:,.1f} t" if abs(kg) >= 1000 else f"{kg:,.1f} kg"
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What is in no figure: rows of the files concerned that wait for a person or were rejected.
+    """What became of the rows of the files that figures are from; what may change or is missing.
 
     What was matched with little confidence is in the figures, and waits for a person all the same.
     """
@@ -69,11 +74,30 @@ class Waiting:
     rows: int = 0
     calculated: int = 0
     in_review: int = 0
-    no_activity: int = 0  # of the rejected: blank lines, totals, headings, notes
     rejected: int = 0
+    no_activity: int = 0  # of the rejected: blank lines, totals, headings, notes
     kg_in_review: float = 0.0  # by the best candidates; credits count as amounts
-    flagged: int = 0  # rows with a figure that are listed for review
-    kg_flagged: float = 0.0
+    elsewhere: int = 0  # rows in review of files that have no figure under the criteria
+    flagged: Totals = NOTHING  # figures of the report that are listed for review, as amounts
+    undated: Totals | None = None  # have no date, so that a period leaves them out; None: no period
+
+    @property
+    def lost(self) -> int:
+        """Return the rejected rows where something is missing."""
+        return self.rejected - self.no_activity
+
+    def without_date(self) -> str | None:
+        """Return a sentence on what a period leaves out; None when nothing is left out."""
+        if self.undated is None or not self.undated.count:
+            return None
+        count, kg = self.undated.count, self.undated.kg_co2e
+        figures = "1 figure has" if count == 1 else f"{count:,} figures have"
+        biogenic = self.undated.biogenic_kg_co2
+        beside = f" and {weight(biogenic)} of biogenic CO2" if biogenic else ""
+        return (
+            f"{figures} neither a date nor a year and {'is' if count == 1 else 'are'} not in this "
+            f"period: {weight(kg)} CO2e{beside} under the other criteria."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +133,7 @@ class Rejection:
     code: str
     rows: int
     example: str  # what one of them was told, with the remedy
+    file: str = ""  # whose row the example is
 
 
 @dataclass(frozen=True, slots=True)

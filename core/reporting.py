@@ -235,6 +235,7 @@ class Note:
 
     label: str
     text: str
+    told: bool = False  # the overview says so too: who shows that has no need of the note
 
 
 def nothing_to_do() -> None:

@@ -175,6 +175,22 @@ class ReportDuplicates(Answer):
     warning: str | None = Field(description="A sentence for people; null when there are none")
 
 
+class ReportLittleConfidence(Answer):
+    """Figures of a report that are listed for review, and may change when a person looks."""
+
+    figures: int = Field(description="Of the report's own")
+    kg_co2e: float = Field(description="Of these, credits as amounts")
+
+
+class ReportUndated(Answer):
+    """Figures that a report's period leaves out, as they state neither a date nor a year."""
+
+    figures: int = Field(description="Under the report's other criteria")
+    kg_co2e: float = Field(description="Of these, without biogenic CO2; in no sum of the report")
+    biogenic_kg_co2: float = Field(description="Of these, outside of scopes")
+    warning: str | None = Field(description="A sentence for people; null when there are none")
+
+
 class ReportPermissions(Answer):
     """What the caller may do with it."""
 
@@ -197,10 +213,14 @@ class ReportDetail(ReportItem):
         "comparison takes longer than some seconds"
     )
     rows: RowCounts | None = Field(
-        description="Of the files that it draws from, whatever the other criteria; null until "
-        "completed, and for reports of before this was kept"
+        description="Of the files that its figures are from, whatever the other criteria; null "
+        "until completed, and for reports of before this was kept"
     )
     duplicates: ReportDuplicates | None = Field(description="null as rows")
+    little_confidence: ReportLittleConfidence | None = Field(description="null as rows")
+    undated: ReportUndated | None = Field(
+        description="null as rows, and when the criteria name no period"
+    )
     estimated_completion: dt.datetime | None = Field(description="null once it has ended")
     download_url: str | None = Field(description="Works for a few minutes; null until completed")
     permissions: ReportPermissions = Field(description="What the caller may do with it")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import datetime as dt
 from calendar import monthrange
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -101,7 +101,10 @@ def total_of(
     session: Session, organization_id: UUID, reach: Reach, wanted: EmissionFilter
 ) -> Totals:
     """Return the exact sums of everything the filter lets through, as a report has them."""
-    rows = _groups(session, organization_id, reach, wanted)
+    return _totals(_groups(session, organization_id, reach, wanted))
+
+
+def _totals(rows: Sequence[_Group]) -> Totals:
     return Totals(
         sum(row.figures for row in rows),
         exact.total(row.kg for row in rows if not row.biogenic),
@@ -143,6 +146,18 @@ def _groups(
     session: Session, organization_id: UUID, reach: Reach, wanted: EmissionFilter
 ) -> list[_Group]:
     """Return the sums by what a summary shows; a group may come twice."""
+    return [
+        group
+        for rows, found in _sources(session, organization_id, reach, wanted)
+        for group in _summed(session, rows, found)
+    ]
+
+
+def _sources(
+    session: Session, organization_id: UUID, reach: Reach, wanted: EmissionFilter
+) -> list[tuple[Any, list[Any]]]:
+    """Return what holds everything that the filter lets through, with the conditions on each:
+    rollups, and the figures of what these do not know."""
     shared = (organization_id, reach, wanted)
     if wanted.q or wanted.name:
         language = language_of(session, organization_id)
@@ -152,18 +167,55 @@ def _groups(
         found = [*shared_conditions(*shared, rows), *texts]
         if dated:
             found += [rows.deleted_at.is_(None), *date_conditions(wanted, rows)]
-            return _sum(session, rows, found)
-        return _add_up(session, rows, found)
-    found = [*shared_conditions(*shared, TOTALS), *_months(wanted)]
-    groups = _add_up(session, TOTALS, found)
+        return [(rows, found)]
+    sources = [(TOTALS, [*shared_conditions(*shared, TOTALS), *_months(wanted)])]
     for days in cut_off(wanted):
         found = [
             EMISSION.deleted_at.is_(None),
             *shared_conditions(*shared, EMISSION),
             EMISSION.activity_on.between(*days),
         ]
-        groups += _sum(session, EMISSION, found)
-    return groups
+        sources.append((EMISSION, found))
+    return sources
+
+
+def files_with_figures(
+    session: Session, organization_id: UUID, reach: Reach, wanted: EmissionFilter
+) -> list[UUID]:
+    """Return the files that have a figure among what the filter lets through."""
+    found: set[UUID] = set()
+    for rows, those in _sources(session, organization_id, reach, wanted):
+        some = [*those, rows.figures > 0] if _is_rollup(rows) else those
+        found |= {row[0] for row in session.execute(select(rows.file_id).where(*some).distinct())}
+    return sorted(found)
+
+
+def undated(
+    session: Session, organization_id: UUID, reach: Reach, wanted: EmissionFilter
+) -> Totals:
+    """Return the sums of the figures that state neither day nor year, under the other filters."""
+    rest = replace(wanted, date_from=None, date_to=None)
+    if rest.q or rest.name:  # the rollup by texts knows no dates
+        query = query_in(language_of(session, organization_id), rest.q or "")
+        rows: Any = FIGURES
+        found = [rows.deleted_at.is_(None), rows.activity_on.is_(None)]
+        found += text_conditions(query, rest, rows)
+    else:
+        rows, found = TOTALS, [TOTALS.month.is_(None)]
+    found += [
+        rows.activity_year.is_(None),
+        *shared_conditions(organization_id, reach, rest, rows),
+    ]
+    return _totals(_summed(session, rows, found))
+
+
+def _is_rollup(rows: Any) -> bool:
+    return rows is TOTALS or rows is TEXTS
+
+
+def _summed(session: Session, rows: Any, found: list[Any]) -> list[_Group]:
+    """Add up the groups of a rollup, or sum figures."""
+    return (_add_up if _is_rollup(rows) else _sum)(session, rows, found)
 
 
 def _add_up(session: Session, rows: Any, found: list[Any]) -> list[_Group]:

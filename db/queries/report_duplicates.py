@@ -16,7 +16,7 @@ from core.reporting import Duplicates
 from db.models import Emission, File
 from db.queries.emissions import EmissionFilter, conditions, exact_sum
 from db.queries.report_figures import CELLS
-from db.queries.report_overview import files_concerned
+from db.queries.report_files import files_concerned
 
 E: Any = Emission
 FILE: Any = File

@@ -24,10 +24,8 @@ from sqlalchemy import (
 from sqlalchemy import text as sql_text
 from sqlmodel import Session
 
-from core.contracts import FileStatus
-from core.overview import BANDS, KEYS, Contributor, Release, Sums, Waiting
+from core.overview import BANDS, KEYS, Contributor, Release, Sums
 from core.permissions import Reach
-from core.records import Outcome
 from core.reporting import NO_SCOPE, OUTSIDE_SCOPES, Cell, Totals
 from db.models import (
     Decision,
@@ -36,7 +34,6 @@ from db.models import (
     FactorRelease,
     File,
     Organization,
-    Review,
 )
 from db.queries.emissions import EmissionFilter, conditions, exact_sum
 from db.queries.report_figures import CELLS, FETCHED_ROWS, PROJECT, joined, ordinal
@@ -44,7 +41,6 @@ from db.queries.report_figures import CELLS, FETCHED_ROWS, PROJECT, joined, ordi
 E: Any = Emission
 F: Any = EmissionFactor
 FILE: Any = File
-REVIEW: Any = Review
 DECISION: Any = Decision
 RELEASE: Any = FactorRelease
 ORGANIZATION: Any = Organization
@@ -214,71 +210,6 @@ def period(
         select(func.min(first), func.max(last)).where(*conditions(organization_id, reach, wanted))
     ).one()
     return row[0], row[1]
-
-
-def files_concerned(organization_id: UUID, reach: Reach, wanted: EmissionFilter) -> list[Any]:
-    """Return the WHERE of the files that a report could draw from."""
-    found = [
-        FILE.organization_id == organization_id,
-        FILE.status == FileStatus.COMPLETED.value,
-        FILE.deleted_at.is_(None),
-    ]
-    if reach.projects is not None:
-        found.append(FILE.project_id.in_(reach.projects))
-    if wanted.project_id is not None:
-        found.append(FILE.project_id == wanted.project_id)
-    if wanted.file_id is not None:
-        found.append(FILE.id == wanted.file_id)
-    return found
-
-
-def waiting(
-    session: Session, organization_id: UUID, reach: Reach, wanted: EmissionFilter
-) -> Waiting:
-    """Return what the files hold that is in no figure. Filters other than file and project cannot
-    be asked of rows that have no figure, so they are not."""
-    files = session.execute(
-        select(
-            func.count(),
-            func.coalesce(func.sum(FILE.rows_total), 0),
-            func.coalesce(func.sum(FILE.rows_calculated), 0),
-            func.coalesce(func.sum(FILE.rows_in_review), 0),
-            func.coalesce(func.sum(FILE.rows_rejected), 0),
-            func.coalesce(func.sum(FILE.rows_no_activity), 0),
-        ).where(*files_concerned(organization_id, reach, wanted))
-    ).one()
-    flagged = DECISION.outcome == Outcome.FLAGGED.value
-    reviews = session.execute(
-        select(
-            func.coalesce(func.sum(REVIEW.kg_at_risk).filter(~flagged), 0.0),
-            func.coalesce(func.sum(REVIEW.row_count).filter(flagged), 0),
-            func.coalesce(func.sum(REVIEW.kg_at_risk).filter(flagged), 0.0),
-        )
-        .select_from(REVIEW)
-        .join(
-            DECISION,
-            and_(DECISION.organization_id == organization_id, DECISION.id == REVIEW.decision_id),
-        )
-        .where(
-            REVIEW.organization_id == organization_id,
-            REVIEW.status == "open",
-            REVIEW.deleted_at.is_(None),
-            REVIEW.file_id.in_(
-                select(FILE.id).where(*files_concerned(organization_id, reach, wanted))
-            ),
-        )
-    ).one()
-    return Waiting(
-        files=files[0],
-        no_activity=files[5],
-        rows=files[1],
-        calculated=files[2],
-        in_review=files[3],
-        rejected=files[4],
-        kg_in_review=float(reviews[0]),
-        flagged=int(reviews[1]),
-        kg_flagged=float(reviews[2]),
-    )
 
 
 def release_facts(session: Session) -> dict[str, Release]:

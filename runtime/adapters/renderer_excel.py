@@ -215,6 +215,7 @@ class Writing:
             ("Criteria", criteria or "none: every figure"),
             ("Figures as of", f"{frame.moment:%Y-%m-%d %H:%M:%S} UTC"),
             ("Warning", self.content.duplicates.warning() or ""),
+            ("Warning", self.view.waiting.without_date() or ""),
             ("Rests on another place's factor", foreign_words(self.view)),
         ):
             if not value:
@@ -225,12 +226,13 @@ class Writing:
         row = self.sums(sheet, row + 1, "Scope", self.view.by_scope, of_scope)
         waiting = self.view.waiting
         for label, count in (
-            ("Rows of the files concerned", waiting.rows),
+            ("Rows of the files that these figures are from", waiting.rows),
             ("… calculated", waiting.calculated),
-            ("… of these listed for review: matched with little confidence", waiting.flagged),
             ("… waiting for a person, in no figure", waiting.in_review),
-            ("… rejected: needs you, see Issues", waiting.rejected - waiting.no_activity),
+            ("… rejected: needs you, see Issues", waiting.lost),
             ("… no activity: blank, total, heading, note", waiting.no_activity),
+            ("Rows waiting for a person in files without a figure here", waiting.elsewhere),
+            ("Figures matched with little confidence", waiting.flagged.count),
         ):
             sheet.write_string(row, 0, label)
             sheet.write_number(row, 1, count, self.whole)
@@ -240,6 +242,7 @@ class Writing:
             sheet.write_number(row, 1, issues, self.whole)
             row += 1
         for label, kg in (
+            ("… their kg CO2e, credits as amounts", float(waiting.flagged.kg_co2e)),
             ("kg CO2e beside the figures, from before their use, in no sum", self.view.upstream_kg),
             ("kg biogenic CO2 beside the figures, in no sum", self.view.outside_kg),
         ):
@@ -247,7 +250,7 @@ class Writing:
             sheet.write_number(row, 1, kg, self.kg)
             row += 1
         row += 1
-        for note in self.content.notes:
+        for note in (note for note in self.content.notes if not note.told):
             sheet.write_string(row, 0, note.label)
             sheet.write_string(row, 1, text(note.text))
             row += 1

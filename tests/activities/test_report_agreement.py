@@ -244,8 +244,6 @@ def test_what_waits_is_told_apart_from_what_is_counted_and_may_change(
     uploader: Uploader, generate: GenerateReports, run: Any
 ) -> None:
     file = done(uploader, rows_total=5, rows_calculated=3, rows_in_review=2)
-    for row in (2, 3, 4):
-        emission(uploader, file, row, 100.0 * row)
     factor = add(
         uploader, EmissionFactor, source_id="own-1", name="Diesel", category="Fuels", unit="litre",
         dimension="volume", value_per_unit=1.0, activity_kind="fuel_stationary",
@@ -261,15 +259,20 @@ def test_what_waits_is_told_apart_from_what_is_counted_and_may_change(
             uploader, Review, file_id=file.file_id, decision_id=decision, row_count=2,
             reason_code="low_confidence", reason="Unsure.", kg_at_risk=kg,
         )  # fmt: skip
+        if chosen:
+            for row, own in ((2, 800.0), (3, -100.0)):
+                emission(uploader, file, row, own, decision_id=decision)
+    emission(uploader, file, 4, 400.0)
     told = Told(uploader, generate, run, (GroupBy.SCOPE,))
     page = " ".join(told.page.decode().split())
-    assert "2 wait for a person's decision (about 0.0400 t CO2e by their best candidates)" in page
-    assert "2 rows with a figure, 0.7000 t CO2e with credits as amounts, were matched" in page
-    assert "Calculated; 2 of them (0.7000 t CO2e, credits as amounts) are listed for review" in page
+    assert "2 wait for a person's decision (about 0.04 t CO2e by the best candidates)" in page
+    assert "2 of the figures, 0.90 t CO2e with credits as amounts, were matched" in page
+    assert "2 of these figures (0.90 t CO2e, credits as amounts) are listed for review" in page
     summary = {row[0]: row[1] for row in told.workbook.values["Summary"].iter_rows(
         values_only=True, max_col=2)}  # fmt: skip
     assert summary["… waiting for a person, in no figure"] == 2
-    assert summary["… of these listed for review: matched with little confidence"] == 2
+    assert summary["Figures matched with little confidence"] == 2
+    assert summary["… their kg CO2e, credits as amounts"] == 900
 
 
 def test_a_quantity_is_shown_with_every_digit(

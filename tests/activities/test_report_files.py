@@ -25,7 +25,7 @@ from core.reporting import Duplicates, ReportFormat, Totals
 from db.engine import tenant_session
 from db.ids import uuid7
 from db.models import Decision, EmissionFactor
-from db.queries import report_overview
+from db.queries import report_files
 from db.queries.emissions import EmissionFilter
 from db.queries.report_duplicates import duplicates
 from db.queries.report_fallbacks import fallbacks
@@ -99,7 +99,8 @@ def test_rows_that_are_no_activity_are_told_apart_from_rejected_ones(
 ) -> None:
     organization_id = uploader.organization_id
     with tenant_session(uploader.engine, organization_id) as session:
-        found = report_overview.waiting(session, organization_id, Reach(), EmissionFilter())
+        scope = (session, organization_id, Reach(), EmissionFilter())
+        found = report_files.waiting(*scope, report_files.contributing(*scope))
     assert (found.rows, found.rejected, found.no_activity) == (9, 6, 4)
 
 
@@ -117,7 +118,12 @@ def test_every_format_and_the_reports_row_warn_of_copies_and_split_the_rejected(
     book = Workbook(made(uploader, generate, run, ReportFormat.EXCEL))
     summary = [str(cell.value) for row in book.values["Summary"] for cell in row]
     assert any(cell.startswith(warning) for cell in summary)
-    assert any(rows in cell for cell in summary)
+    for label, count in (("calculated", 2), ("waiting", 1), ("rejected", 2), ("no activity", 4)):
+        place = next(n for n, cell in enumerate(summary) if cell.startswith(f"… {label}"))
+        assert summary[place + 1] == str(count)
+    told = [cell for cell in summary if cell not in ("None", "Total", "Factors")]
+    assert sum(cell.startswith(warning) for cell in told) == 1
+    assert not any(rows in cell for cell in told)  # once, in cells of their own
 
     ref = ask(uploader, ReportFormat.PDF, details=False)
     assert run(generate.generate_report, ref).status == "completed"
@@ -125,9 +131,7 @@ def test_every_format_and_the_reports_row_warn_of_copies_and_split_the_rejected(
     shown = squeezed(pages(stored(uploader, key)))
     assert squeezed([warning]) in shown
     assert squeezed([rows]) in shown.replace("9rows=", "9=")
-    assert "Of9rowsinthesefiles,1waitforaperson'sdecisionand2couldnotberead" in shown.replace(
-        "’", "'"
-    )
+    assert "Of9rowsin4files,1waitsforaperson'sdecisionand2wererejected" in shown.replace("’", "'")
     assert row_of(uploader, ref).contents == {
         "rows": {
             "total": 9, "calculated": 2, "in_review": 1, "rejected": 6, "no_activity": 4,
@@ -135,6 +139,8 @@ def test_every_format_and_the_reports_row_warn_of_copies_and_split_the_rejected(
         "duplicates": {
             "files": 2, "figures": 5, "kg_co2e": 218.0, "warning": again(uploader).warning(),
         },
+        "little_confidence": {"figures": 0, "kg_co2e": 0.0},
+        "undated": None,
     }  # fmt: skip
 
 

@@ -124,9 +124,7 @@ def test_the_pages_say_what_is_not_in_the_figures_and_how_sure_they_are(
     uploader: Uploader, generate: GenerateReports, ledger: None, run: Any
 ) -> None:
     shown = squeezed(pages(made(uploader, generate, run, ReportFormat.PDF)))
-    assert "Of9rowsinthesefiles,1waitforaperson'sdecisionand2couldnotberead" in shown.replace(
-        "’", "'"
-    )
+    assert "Of9rowsinthisfile,1waitsforaperson'sdecisionand2wererejected" in shown.replace("’", "'")
     assert "9rows=6calculated+1inreview+2rejected" in shown
     assert "bytheorganization'sownsupplierorcontractfactors(market-based)1<0.01" in shown
     assert "0.6to0.751<0.01" in shown
