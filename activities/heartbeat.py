@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextvars
+import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from temporalio import activity
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -25,7 +28,12 @@ def beating(interval_s: float = 4, details: Callable[[], Sequence[Any]] = tuple)
 
     def beat() -> None:
         while not stop.wait(interval_s):
-            activity.heartbeat(*details())
+            try:
+                activity.heartbeat(*details())
+            except Exception as error:
+                # The event loop takes it within ten seconds, or not: a machine that stalled must
+                # not make the rest of a healthy activity look dead.
+                log.warning("a heartbeat was not taken: %s", type(error).__name__)
 
     thread = threading.Thread(target=context.run, args=(beat,), name="heartbeat", daemon=True)
     thread.start()
