@@ -42,6 +42,14 @@ def unreadable() -> FileRejected:
     )
 
 
+def given_up(failed: ParserFailed, attempt: int) -> Problem:
+    """Return why a file is given up on which the parser broke again; raise it the first time."""
+    if attempt < PARSER_TRIES:
+        raise failed
+    log.error("the parser fails each time: %s", failed.message)  # a place, no data
+    return Problem(code=failed.code, message=unreadable().message)
+
+
 class ParseRunner(Protocol):
     """Parses one file somewhere where it can do no harm."""
 
@@ -83,11 +91,7 @@ class ParseFile:
             problem = Problem(code=rejected.code, message=rejected.message)
             return ParseResult(problem=problem, attempt=attempt)
         except ParserFailed as failed:
-            if attempt < PARSER_TRIES:
-                raise
-            log.error("the parser fails each time: %s", failed.message)  # a place, no data
-            problem = Problem(code=failed.code, message=unreadable().message)
-            return ParseResult(problem=problem, attempt=attempt)
+            return ParseResult(problem=given_up(failed, attempt), attempt=attempt)
         except Exception as error:
             if attempt < MOST_TRIES or is_away(error) or isinstance(error, FailureError):
                 raise

@@ -10,9 +10,10 @@ from temporalio import activity
 
 from activities.heartbeat import beating
 from activities.objects import fetch, scratch
+from activities.parse import given_up
 from activities.tries import counted_try
 from core.contracts import FileRef, Problem, ScanResult
-from core.errors import Unavailable
+from core.errors import ParserFailed, Unavailable
 from core.keys import upload_key
 from core.parsing.structure import StructureVerdict
 from core.ports import Scanner, ScanVerdict, Storage
@@ -63,7 +64,12 @@ class ScanFile:
         key = upload_key(ref.organization_id, ref.file_id)
         with beating(details=lambda: (attempt,)), scratch(self.work_dir) as directory:
             path = fetch(self.storage, key, directory / "upload")
-            structure = self.check(path, file.filename)
+            try:
+                structure = self.check(path, file.filename)
+            except ParserFailed as failed:
+                return ScanResult(
+                    accepted=False, problem=given_up(failed, attempt), attempt=attempt
+                )
             if not structure.ok:
                 problem = Problem(code=structure.code, message=structure.message)
                 return ScanResult(accepted=False, problem=problem, attempt=attempt)

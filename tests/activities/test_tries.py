@@ -16,9 +16,11 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.parse import MOST_TRIES, PARSER_TRIES, ParseFile
+from activities.scan import ScanFile
 from core.contracts import FileRef, ParseResult
 from core.errors import FileRejected, ParserFailed, Unavailable
 from core.parsing.report import ParseOptions, ParseReport
+from core.parsing.structure import StructureVerdict
 from tests.factories import Uploader
 
 
@@ -39,6 +41,12 @@ class Attempts:
         self.details: list[Any] = []
 
     def run(self, stage: ParseFile, ref: FileRef) -> ParseResult:
+        """Run the parser once."""
+        result: ParseResult = self.once(stage.parse_file, ref)
+        return result
+
+    def once(self, stage: Callable[[FileRef], Any], ref: FileRef) -> Any:
+        """Run a stage once."""
         environment = ActivityEnvironment()
         environment.info = dataclasses.replace(environment.info, heartbeat_details=self.details)
 
@@ -46,7 +54,7 @@ class Attempts:
             self.details = list(details)
 
         environment.on_heartbeat = heard
-        return environment.run(stage.parse_file, ref)
+        return environment.run(stage, ref)
 
 
 @pytest.fixture
@@ -65,6 +73,20 @@ def test_a_parser_that_breaks_twice_ends_the_file(uploader: Uploader, stage: Par
     assert result.problem.code == "parser_failed"
     assert "KeyError" not in result.problem.message
     assert result.attempt == PARSER_TRIES
+
+
+def test_a_check_that_breaks_twice_ends_the_file_too(uploader: Uploader, tmp_path: Path) -> None:
+    def broken(source: Path, declared_name: str) -> StructureVerdict:
+        raise ParserFailed("KeyError at structure.py:1")
+
+    scan = ScanFile(
+        uploader.engine, uploader.storage, None, broken, scanner_required=False, work_dir=tmp_path
+    )
+    ref, attempts = uploader.upload(b"Activity,Quantity\nDiesel,5\n"), Attempts()
+    with pytest.raises(ParserFailed):
+        attempts.once(scan.scan_file, ref)
+    result = attempts.once(scan.scan_file, ref)
+    assert (result.accepted, result.problem.code, result.attempt) == (False, "parser_failed", 2)
 
 
 def test_an_outage_uses_up_no_tries(uploader: Uploader, stage: ParseFile) -> None:
