@@ -14,16 +14,16 @@ from activities.failures import is_away
 def counted_try() -> Iterator[int]:
     """Yield which try this is, from 1, and keep it with the activity's heartbeats.
 
-    Whatever beats within must tell it again. A try whose dependency was away does not count: a
-    restart of the database is no fault of the file. Nor does one whose process dies within a moment
-    of this.
+    Whatever beats within must tell it again. A try whose dependency was away does not count, nor
+    one whose worker was stopped: neither is a fault of the file. Nor does one whose process dies
+    within a moment of this.
     """
     number = this_try()
     activity.heartbeat(number)
     try:
         yield number
     except Exception as error:
-        if is_away(error):
+        if is_away(error) or activity.is_worker_shutdown():
             activity.heartbeat(number - 1)
         raise
 

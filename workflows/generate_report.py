@@ -98,8 +98,12 @@ def out_of_patience(begun: dt.datetime, away_since: dt.datetime) -> bool:
 
 
 def away(error: ActivityError) -> bool:
-    """Tell whether an attempt failed for want of a service."""
-    return isinstance(error.cause, ApplicationError) and error.cause.type == "Unavailable"
+    """Tell whether an attempt failed for want of a service, or of a worker that went on."""
+    kind = error.cause.type if isinstance(error.cause, ApplicationError) else None
+    # Workers are stopped one after the other for a new release; that breaks no report.
+    return kind == "Unavailable" or (
+        kind == "WorkerShutdown" and workflow.patched("outlive-workers")
+    )
 
 
 def problem_of(error: ActivityError | ApplicationError) -> Problem:

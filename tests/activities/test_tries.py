@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import ActivityEnvironment
 
 from activities.parse import MOST_TRIES, PARSER_TRIES, ParseFile
@@ -99,6 +99,17 @@ def test_an_outage_uses_up_no_tries(uploader: Uploader, stage: ParseFile) -> Non
     result = attempts.run(stage, ref)
     assert result.problem is not None
     assert (result.problem.code, result.attempt) == ("no_table", 1)
+
+
+def test_a_worker_that_is_stopped_uses_up_no_tries(uploader: Uploader, stage: ParseFile) -> None:
+    ref, environment = uploader.upload(b"Activity,Quantity\nDiesel,5\n"), ActivityEnvironment()
+    beats: list[tuple[Any, ...]] = []
+    environment.on_heartbeat = lambda *details: beats.append(details)
+    environment.worker_shutdown()
+    stage.run_parser = parser(CancelledError("the worker is shutting down"))
+    with pytest.raises(CancelledError):
+        environment.run(stage.parse_file, ref)
+    assert (beats[0], beats[-1]) == ((1,), (0,))
 
 
 def test_what_breaks_for_a_reason_unknown_is_tried_six_times(

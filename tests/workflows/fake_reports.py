@@ -20,6 +20,7 @@ class FakeReports:
     break_it: bool = False
     block: bool = False
     away: int = 0  # attempts that find the database away
+    away_as: str = "Unavailable"
     waiting: int = 0  # answers that it is not this report's turn
     away_then: int = 0  # attempts after those that find the database away
     kind: str = "ReconciliationFailed"  # of what breaks it
@@ -35,7 +36,7 @@ class FakeReports:
             final = self.kind in ("ReconciliationFailed", "ReportTooLarge")
             raise ApplicationError("no sum", type=self.kind, non_retryable=final)
         if len(self.calls) <= self.away:
-            raise ApplicationError("the database is away", type="Unavailable")
+            raise ApplicationError("the database is away", type=self.away_as)
         if len(self.calls) <= self.waiting and ref.may_wait:
             return ReportResult(status=WAITING)
         if self.waiting < len(self.calls) <= self.waiting + self.away_then:

@@ -129,6 +129,16 @@ async def test_a_report_outlives_a_service_that_is_away_for_more_than_its_attemp
     assert (len(fake.calls), fake.failed) == (5, [])
 
 
+async def test_a_report_outlives_workers_that_are_stopped_one_after_the_other(
+    temporal: WorkflowEnvironment,
+) -> None:
+    # as the SDK calls what a worker did not finish before it had to end
+    fake = FakeReports(away=4, away_as="WorkerShutdown")
+    async with started(temporal.client, fake) as (_, _ref, handle):
+        assert (await handle.result()).status == "completed"
+    assert (len(fake.calls), fake.failed) == (5, [])
+
+
 async def test_a_report_that_has_to_wait_for_its_turn_asks_again(
     temporal: WorkflowEnvironment,
 ) -> None:
