@@ -245,7 +245,10 @@ class _Fields:
         if text is None:
             return None
         try:
-            mapping = json.loads(text)
+            mapping = json.loads(text, object_pairs_hook=_named_once)
+        except _NamedTwice:
+            self._fault("mapping", "column_repeated", "names a column or a setting twice")
+            return None
         except (ValueError, RecursionError):
             mapping = None
         if not isinstance(mapping, dict) or len(mapping) > MAX_MAPPED_COLUMNS:
@@ -292,6 +295,17 @@ class _Fields:
             self._fault("mapping", "setting_invalid", SETTING_RULE)
             return False
         return True
+
+
+class _NamedTwice(ValueError):
+    """An object gives two values for one name; a reader would take the last in silence."""
+
+
+def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _NamedTwice
+    return found
 
 
 def _unstorable(text: str) -> bool:

@@ -189,6 +189,12 @@ def test_a_wrong_mapping_says_which_entry(client, alpha, mapping, told) -> None:
     assert fault["detail"].startswith(told)
 
 
+def test_a_mapping_that_names_a_column_twice_is_refused(client, alpha) -> None:
+    answer = upload(client, alpha, mapping='{"Menge": "volume", "Wert": "amount", "Menge": "unit"}')
+    (fault,) = problem(answer, 422, "validation_failed")["errors"]
+    assert (fault["pointer"], fault["code"]) == ("#/mapping", "column_repeated")
+
+
 @pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf", b" \r\n\r\n"])
 def test_nothing_is_422_file_empty(client, alpha, content) -> None:
     problem(upload(client, alpha, content), 422, "file_empty")
