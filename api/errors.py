@@ -268,6 +268,7 @@ OWN_WORDS = {
     "uuid_type": "must be a UUID",
     "json_invalid": "is not valid JSON",
     "extra_forbidden": "is not known here",
+    "repeated": "was sent more than once; only one would count",
     "dict_type": OBJECT,
     "model_type": OBJECT,
     "model_attributes_type": OBJECT,

@@ -1,15 +1,18 @@
-"""Query parameters that an operation does not know are refused.
+"""Query parameters that an operation does not know, or takes once and gets twice, are refused.
 
-A misspelt filter would otherwise widen a list in silence, and a report made of it would be wrong.
+A misspelt filter would otherwise widen a list in silence, and a report made of it would be wrong;
+of two projects one would be lost.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request, params
+from fastapi._compat import field_annotation_is_sequence
 from fastapi.dependencies.utils import (
     get_flat_params,
     request_body_to_args,
@@ -23,43 +26,51 @@ from api.json_bodies import is_json
 
 MOST_NAMED = 20
 
-_known: dict[Any, frozenset[str]] = {}  # by endpoint; as many as there are routes
+UNKNOWN, REPEATED = "extra_forbidden", "repeated"
+
+# By endpoint, as many as there are routes: name → whether it may be repeated.
+_known: dict[Any, Mapping[str, bool]] = {}
 
 
-class UnknownParameters(Exception):
-    """The request has parameters that its operation does not take."""
+class UnfitParameters(Exception):
+    """The request has parameters that its operation does not take, or not more than once."""
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, found: Sequence[tuple[str, str]]) -> None:
         super().__init__()
-        self.names = names
+        self.found = found  # (name, code)
 
 
 def check(request: Request) -> None:
-    """Raise 422 naming every parameter that the operation does not take."""
+    """Raise 422 naming every parameter that the operation does not take, or not twice."""
     if not request.scope["query_string"]:
         return
     known = names_of(request.scope["route"])
-    unknown = [name for name in request.query_params if name not in known]
-    if unknown:
-        raise UnknownParameters(unknown[:MOST_NAMED])
+    sent = Counter(name for name, _ in request.query_params.multi_items())
+    unfit = [
+        (name, UNKNOWN if name not in known else REPEATED)
+        for name, times in sent.items()
+        if name not in known or (times > 1 and not known[name])
+    ]
+    if unfit:
+        raise UnfitParameters(unfit[:MOST_NAMED])
 
 
-def names_of(route: Any) -> frozenset[str]:
+def names_of(route: Any) -> Mapping[str, bool]:
     """Return the query parameters of a route and of what it depends on."""
     found = _known.get(route.endpoint)
     if found is None:
-        found = _known[route.endpoint] = frozenset(
-            field.alias
+        found = _known[route.endpoint] = {
+            field.alias: field_annotation_is_sequence(field.field_info.annotation)
             for field in get_flat_params(route.dependant)
             if isinstance(field.field_info, params.Query)
-        )
+        }
     return found
 
 
-async def on_unknown(request: Request, error: Exception) -> Response:
-    """Name the unknown parameters beside whatever else is wrong with the request."""
-    assert isinstance(error, UnknownParameters)
-    found = [{"type": "extra_forbidden", "loc": ("query", n), "msg": ""} for n in error.names]
+async def on_unfit(request: Request, error: Exception) -> Response:
+    """Name the unfit parameters beside whatever else is wrong with the request."""
+    assert isinstance(error, UnfitParameters)
+    found = [{"type": code, "loc": ("query", name), "msg": ""} for name, code in error.found]
     found += await others(request)
     return await on_validation_error(request, RequestValidationError(found))
 
@@ -88,4 +99,4 @@ async def others(request: Request) -> list[dict[str, Any]]:
 
 def install(app: FastAPI) -> None:
     """Register the handler."""
-    app.add_exception_handler(UnknownParameters, on_unknown)
+    app.add_exception_handler(UnfitParameters, on_unfit)

@@ -110,6 +110,11 @@ def read_form(form: FormData, max_bytes: int) -> Upload:
         for name in form
         if name not in FIELDS
     ]
+    faults += [
+        Fault(f"#/{name}", "repeated", "was sent more than once; only one would count")
+        for name in sorted(FIELDS)
+        if len(form.getlist(name)) > 1
+    ]
     upload = form.get("file")
     if not isinstance(upload, UploadFile):
         faults.append(Fault("#/file", "missing", "send the file as a file part named file"))

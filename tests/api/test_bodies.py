@@ -135,6 +135,28 @@ def test_unknown_parameters_are_refused_so_that_no_filter_is_lost(client, alpha,
     assert client.get("/v1/files?limt=6").status_code == 401
 
 
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/v1/emissions?project_id={id}&project_id={other}", "project_id"),
+        ("/v1/emissions?type=fuel&scope=1&type=travel&scope=2", "type"),
+        ("/v1/files?status=failed&status=failed", "status"),
+        ("/v1/files?limit=1&limit=2", "limit"),
+        ("/v1/emission-factors?release=own&release=x&unit=kWh&unit=l", "unit"),
+    ],
+)
+def test_a_parameter_that_would_be_lost_is_refused(client, alpha, beta, path, name) -> None:
+    answer = client.get(path.format(id=alpha.id, other=beta.id), headers=alpha.headers)
+    assert (answer.status_code, answer.json()["code"]) == (422, "validation_failed")
+    [fault] = answer.json()["errors"]
+    assert (fault["pointer"], fault["code"]) == (f"query/{name}", "repeated")
+
+
+def test_what_may_be_repeated_is(client, alpha) -> None:
+    for path in ("/v1/emissions?scope=1&scope=2", "/v1/emission-factors?release=own&release=x"):
+        assert client.get(path, headers=alpha.headers).status_code == 200
+
+
 def test_an_unknown_parameter_hides_no_other_fault(client, alpha) -> None:
     def places(answer: Any) -> set[str]:
         assert (answer.status_code, answer.json()["code"]) == (422, "validation_failed")

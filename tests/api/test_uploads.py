@@ -189,6 +189,12 @@ def test_a_wrong_mapping_says_which_entry(client, alpha, mapping, told) -> None:
     assert fault["detail"].startswith(told)
 
 
+def test_a_field_that_would_be_lost_is_refused(client, alpha) -> None:
+    answer = upload(client, alpha, region=["GB", "DE"])
+    (fault,) = problem(answer, 422, "validation_failed")["errors"]
+    assert (fault["pointer"], fault["code"]) == ("#/region", "repeated")
+
+
 def test_a_mapping_that_names_a_column_twice_is_refused(client, alpha) -> None:
     answer = upload(client, alpha, mapping='{"Menge": "volume", "Wert": "amount", "Menge": "unit"}')
     (fault,) = problem(answer, 422, "validation_failed")["errors"]
