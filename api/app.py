@@ -158,8 +158,8 @@ def create_app(
     app.add_middleware(idempotency.Idempotency)
     app.add_middleware(StrictJson)
     app.add_middleware(BodyLimit, upload_max_bytes=settings.upload_max_bytes)
-    app.add_middleware(Watch, meters=meters, tracer=tracing.tracer if tracing else None)
     app.add_middleware(HeadLimit)
+    app.add_middleware(Watch, meters=meters, tracer=tracing.tracer if tracing else None)
     app.add_middleware(RequestContext, https=settings.public_url.startswith("https://"))
     return app
 

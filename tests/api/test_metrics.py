@@ -28,6 +28,15 @@ def test_requests_are_counted_by_template_and_nothing_names_a_tenant(client, alp
     assert 'tonnage_database_connections{role="app"}' in text
 
 
+def test_what_is_refused_for_its_head_is_counted_too(client) -> None:
+    assert client.get("/v1/files", params={"q": "x" * 20_000}).status_code == 414
+    assert client.get("/v1/files", headers={"X-Long": "x" * 20_000}).status_code == 431
+    text = client.get("/metrics").text
+    for status in (414, 431):
+        labels = f'{{method="GET",route="unknown",status="{status}"}} 1.0'
+        assert f"tonnage_http_requests_total{labels}" in text
+
+
 def test_scrapes_and_health_checks_are_not_counted(client) -> None:
     client.get("/livez")
     client.get("/metrics")
