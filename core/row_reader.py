@@ -50,8 +50,8 @@ _PLAIN = re.compile(r"[-+(]?[0-9][0-9.,' ]*\)?")
 _MESSAGES = {
     "activity_missing": "No activity is named; say what was bought, used or travelled.",
     "number_missing": "No quantity is given; fill it in, 0 included.",
-    "negative_quantity": "A quantity below zero is only taken for money, as a credit note. "
-    "Correct the sign.",
+    "negative_quantity": "A quantity below zero is only taken for money, as a credit note. Take a "
+    "correction off the row that it corrects; correct the sign where it is a slip.",
     "text_too_long": f"The activity's name or type has more than {NAME_CHARACTERS} characters. "
     "Shorten it, and put what is left into a description.",
     "quantity_too_large": "No real quantity is that large; correct the number.",

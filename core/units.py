@@ -205,6 +205,17 @@ def energy_unit(code: str, basis: Basis | None) -> Unit:
     return Unit(code, plain.dimension, basis, label=f"{plain.label} ({basis.value} CV)")
 
 
+# What people count on an expense list instead of the distance that the factors are per.
+_COUNTED_JOURNEYS = frozenset(
+    {"passenger", "passengers", "pax", "traveller", "travellers",
+     "traveler", "travelers", "passagier", "passagiere", "reisende", "passager",
+     "passagers", "voyageur", "voyageurs", "pasajero", "pasajeros", "viajero", "viajeros",
+     "passeggeri", "flight", "flights", "trip", "trips", "journey", "journeys", "leg", "legs",
+     "fahrt", "fahrten", "flug", "fluge", "reise", "reisen", "vol", "vols", "trajet", "trajets",
+     "vuelo", "vuelos", "viaje", "viajes", "volo", "voli", "viaggio", "viaggi"}
+)  # fmt: skip
+
+
 @short_cache(65_536)
 def parse_unit(text: str | None, *, region: str | None = None) -> Unit | UnitProblem:
     """Read a unit as people write it.
@@ -229,7 +240,13 @@ def parse_unit(text: str | None, *, region: str | None = None) -> Unit | UnitPro
     return energy_unit(found.code, Basis.GROSS if basis_found.group("gross") else Basis.NET)
 
 
-def _unknown() -> UnitProblem:
+def _unknown(text: str = "") -> UnitProblem:
+    if squash(text) in _COUNTED_JOURNEYS:
+        return UnitProblem(
+            "unit_unknown",
+            "A number of travellers or journeys tells no distance; give passenger-km (km × number "
+            "of travellers), or km for a vehicle of your own.",
+        )
     return UnitProblem(
         "unit_unknown",
         "This is no unit that we know; use a usual one such as kWh, litres, kg, t, km, EUR, "
@@ -255,7 +272,9 @@ def _lookup(text: str, region: str | None) -> Unit | UnitProblem:
             "This unit differs between countries; name it in full (US gal, UK gal, short ton, "
             "tonne, long ton, lb), or give the region.",
         )
-    return _lookup_money(text.strip(" ()[]"), region)
+    found = _lookup_money(text.strip(" ()[]"), region)
+    unknown = isinstance(found, UnitProblem) and found.code == "unit_unknown"
+    return _unknown(text) if unknown else found
 
 
 def _lookup_money(text: str, region: str | None) -> Unit | UnitProblem:

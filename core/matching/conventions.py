@@ -116,6 +116,12 @@ def conventions(reading: Reading, factor: EmissionFactor, owner: str | None) -> 
         rule("battery_vehicle", "A battery vehicle takes grid electricity per distance, not zero.")
     if factor.activity_kind == "business_travel_land" and owner == "employee":
         rule("employee_vehicle", "Employees' own and hired cars are business travel, scope 3.")
+    if factor.activity_kind == "business_travel_land" and owner == "third_party":
+        rule(
+            "courier_vehicle",
+            "A courier's vehicle is not your own, so this is scope 3; there is no factor for "
+            "deliveries by it, and that of the same vehicle on business travel stands in.",
+        )
     if factor.activity_kind == "electricity" and factor.region and "-" in factor.region:
         rule(
             "egrid_subregion",

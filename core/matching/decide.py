@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -66,6 +67,11 @@ def held(query: ActivityQuery, code: str, sentence: str, ranked: Sequence[Scored
     )
 
 
+def _percent(confidence: float) -> int:
+    """Round down: "60 % confidence" is no reason to check where the threshold is 60 %."""
+    return math.floor(100 * confidence + 1e-9)
+
+
 def decided(
     query: ActivityQuery,
     ranked: Sequence[Scored],
@@ -81,13 +87,14 @@ def decided(
         outcome = Outcome.HELD
         reason = Reason(
             LOW_CONFIDENCE,
-            f"The best match, {best.name}, has only {confidence * 100:.0f} % confidence; "
+            f"The best match, {best.name}, has only {_percent(confidence)} % confidence; "
             "please choose or reject.",
         )
     elif confidence < thresholds.review_below:
         outcome = Outcome.FLAGGED
         reason = Reason(
-            LOW_CONFIDENCE, f"{best.name} was used with {confidence:.0%} confidence; please check."
+            LOW_CONFIDENCE,
+            f"{best.name} was used with {_percent(confidence)} % confidence; please check.",
         )
     else:
         outcome = Outcome.MATCHED

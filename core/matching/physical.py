@@ -21,6 +21,12 @@ _KEY_FACET = {"energy": "product", "vehicle": "mode", "refrigerant": "gas", "mat
 _COMPANY = frozenset({
     "company", "pool", "fleet", "lease", "leased", "firmenwagen", "dienstwagen", "fuhrpark",
 })  # fmt: skip
+# Whoever carries for others does not drive our vehicle, even if it is one that people ride.
+_COURIERS = frozenset({
+    "courier", "couriers", "kurier", "kuriere", "kurierdienst", "kurierfahrt", "kurierfahrten",
+    "coursier", "coursiers", "mensajero", "mensajeros", "mensajeria", "corriere", "corrieri",
+    "koerier", "koeriers", "koeriersdienst",
+})  # fmt: skip
 _FINAL = frozenset({"landfill", "incineration", "composting", "ad"})
 _LIQUID = frozenset({"l", "ml", "hl", "gal_us", "gal_uk", "bbl"})
 _BOTTLED = frozenset({"propane", "butane", "lpg", "cng", "lng"})
@@ -186,6 +192,10 @@ def _owner(
     elif factor.region == "US" and owner == "own":
         # The US hub has no rows of own vehicles per mile; the vehicle is the same.
         found.add("owner", 0.0 if "third_party" in facets["owner"] else 0.2)
+    elif owner == "third_party" and "employee" in facets.get("owner", frozenset()):
+        # Nobody publishes couriers on motorbikes or in cars: the same vehicle of scope 3.
+        found.add("owner", -2.0)
+        found.conflicts += 1
     else:
         found.add("owner", -4.0)
         found.conflicts += 1
@@ -316,6 +326,10 @@ def owner_of(reading: Reading) -> str | None:
         return "employee"
     if mode in ("van", "hgv"):
         return owners[0] if owners and owners[0] != "employee" else "own"
+    if mode in ("car", "motorbike") and _COURIERS & set(reading.tokens) and not set(owners) & {
+        "own", "employee",
+    }:  # fmt: skip
+        return "third_party"
     if mode in ("car", "motorbike"):
         said = [o for o in owners if o != "third_party"]
         if {"own", "employee"} <= set(said) and "grey" not in reading.tokens:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from core.factors.editions import covers
 from core.matching.candidates import KEY_FACET, SEGMENT, Entry, LibraryIndex
 from core.matching.confidence import physical_confidence, text_confidence
-from core.matching.conventions import ALTERNATES, conventions
+from core.matching.conventions import ALTERNATES, LOCAL_KINDS, conventions
 from core.matching.decide import (
     LOW_CONFIDENCE,
     NO_CANDIDATE,
@@ -22,12 +22,14 @@ from core.matching.own import overlap
 from core.matching.physical import Fit, fit, locally_bound, owner_of
 from core.matching.places import egrid_subregion, stay_country
 from core.matching.reading import Reading
-from core.matching.remedies import unit_remedy
+from core.matching.remedies import region_remedy, unit_remedy
 from core.matching.text import content_stems
 from core.records import Decision, Dimension, EmissionFactor, Fallback, Thresholds
 from core.units import convert, unit
 
 _FAMILIES = ("product", "mode", "gas", "material")
+# What is counted in a unit of its own and named by no key facet.
+_COUNTED = {"hotel": Dimension.ROOM_NIGHT, "kind": Dimension.WORK_HOUR}
 _SAME_FIGURE = 0.01  # figures within 1 % are one figure: km and mile rows, equal gases
 _ENOUGH_WORDS = 0.75
 _AMERICAS = frozenset({"US", "CA", "MX", "PR"})
@@ -41,7 +43,7 @@ def match_physical(
     owner = owner_of(reading)
     region, place = _region(reading)
     scored: list[tuple[Scored, Fit]] = []
-    refused_region = False
+    refused: set[str] = set()  # kinds of the factors that are of another country
     for entry in _entries(index, reading):
         if not index.editions.current(entry.factor, query.year):
             continue
@@ -49,12 +51,12 @@ def match_physical(
         if found is None:
             continue
         if not _region_fits(found, entry, region, index):
-            refused_region = True
+            refused.add(entry.factor.activity_kind)
             continue
         _year(found, entry.factor, query.year)
         scored.append((Scored(entry.factor, found.score, found.signals), found))
     if not scored:
-        return _nothing(index, reading, thresholds, keep, refused_region, region)
+        return _nothing(index, reading, thresholds, keep, refused, region)
     scored.sort(key=lambda pair: (-pair[0].score, pair[0].factor.source_id))
     best, how = scored[0]
     notes = _notes(best.factor, region, reading)
@@ -204,34 +206,36 @@ def _nothing(
     reading: Reading,
     thresholds: Thresholds,
     keep: int,
-    refused_region: bool,
+    refused: set[str],
     region: str | None,
 ) -> Decision:
     """Say why no factor fits, or match by words alone where the lexicon knows nothing."""
     query = reading.query
-    if refused_region and region is None:
+    if refused and region is None:
         return held(
             query, REGION_MISSING,
             "The figure depends on the country, and none is given; please give the region.",
         )  # fmt: skip
-    if refused_region:
-        return held(
-            query, REGION_UNAVAILABLE,
-            f"There is no factor for {region}, and another country's is never used for this. Add "
-            "your supplier's or grid factor: POST /v1/emission-factors.",
-        )  # fmt: skip
+    if refused:
+        # Beside a grid's figure nothing is near: another fuel is no electricity.
+        local = bool(refused & LOCAL_KINDS)
+        words = [] if local else _worded(index, reading, region)
+        near = [] if local else _near(index, reading, words, region)[:keep]
+        sentence = region_remedy(region or "", refused, near=bool(near))
+        return held(query, REGION_UNAVAILABLE, sentence, near)
+    named = [(f, v) for f in _FAMILIES for v in reading.facets.get(f, ())[:1]]
+    known = {d for f, v in named for d in index.dimensions_of(f, v)}
     if not index.in_dimension(query.dimension):
+        counted = known | {d for f, d in _COUNTED.items() if reading.facets.get(f)}
         what = query.dimension.value.replace("_", " ")
         return held(
             query, NO_CANDIDATE,
-            f"No factor is measured per {what}; please give a weight, a distance, an energy or "
-            "an amount of money.",
+            unit_remedy(reading, counted) if counted
+            else f"No factor is measured per {what}; please give a weight, a distance, an energy "
+            "or an amount of money.",
         )  # fmt: skip
-    named = [(f, v) for f in _FAMILIES for v in reading.facets.get(f, ())[:1]]
-    elsewhere = {d for f, v in named for d in index.dimensions_of(f, v)} - {query.dimension}
-    here = any(query.dimension in index.dimensions_of(f, v) for f, v in named)
-    if elsewhere and not here:
-        return held(query, UNIT_MISMATCH, unit_remedy(reading, elsewhere))
+    if known and query.dimension not in known:
+        return held(query, UNIT_MISMATCH, unit_remedy(reading, known))
     return _by_words(index, reading, thresholds, keep, bool(named), region)
 
 
@@ -244,42 +248,63 @@ def _by_words(
     region: str | None,
 ) -> Decision:
     query = reading.query
-    stems = frozenset(content_stems(query.name, expand=False))
-
-    def usable(entry: Entry) -> bool:
-        if entry.facets.get("upstream") and not reading.facets.get("upstream"):
-            return False
-        home = (entry.factor.region or "")[:2] == (region or "")[:2]
-        return (home or not locally_bound(entry.factor)) and index.editions.current(
-            entry.factor, query.year
-        )
-
-    ranked = [
-        Scored(entry.factor, 5 * share, {"words": share})
-        for entry in index.by_words(query.dimension, stems)
-        if usable(entry)
-        for share in (overlap(stems, entry.stems),)
-    ]
-    ranked.sort(key=lambda s: (-s.score, s.factor.source_id))
+    ranked = _worded(index, reading, region)
     if ranked and not named and ranked[0].signals["words"] >= _ENOUGH_WORDS:
         confidence = text_confidence(ranked[0].signals["words"], own=False)
         fallbacks = _fallbacks(reading, ranked[0].factor, region, None)
         return decided(query, ranked[:keep], confidence, thresholds, [], fallbacks)
-    # Nothing is decided by likeness alone; it is what a reviewer or a model chooses from.
-    found = {scored.factor.id: scored for scored in ranked}
-    for entry, likeness in index.by_meaning(query.dimension, reading.text):
-        if usable(entry):
-            near = found.setdefault(entry.factor.id, Scored(entry.factor, 0.0))
-            near.score += 5 * likeness
-            near.signals["meaning"] = likeness
-    ranked = sorted(found.values(), key=lambda s: (-s.score, s.factor.source_id))
+    near = _near(index, reading, ranked, region)[:keep]
+    if reading.first("product") == "solar_own":
+        return held(
+            query, NO_CANDIDATE,
+            "Power of your own making takes no grid's factor. Sun and wind: reject it, there is "
+            "nothing to count; otherwise give the fuel that was burned for it, in its own row.",
+            near,
+        )  # fmt: skip
     if named:
         return held(
             query, NO_CANDIDATE,
             "The library has no factor for this thing in this way; please choose or give one.",
-            ranked[:keep],
+            near,
         )  # fmt: skip
     return held(
         query, LOW_CONFIDENCE,
-        "The words do not say clearly what was used; please choose a factor.", ranked[:keep],
+        "The words do not say clearly what was used; please choose a factor.", near,
     )  # fmt: skip
+
+
+def _usable(index: LibraryIndex, reading: Reading, entry: Entry, region: str | None) -> bool:
+    if entry.facets.get("upstream") and not reading.facets.get("upstream"):
+        return False
+    home = (entry.factor.region or "")[:2] == (region or "")[:2]
+    return (home or not locally_bound(entry.factor)) and index.editions.current(
+        entry.factor, reading.query.year
+    )
+
+
+def _worded(index: LibraryIndex, reading: Reading, region: str | None) -> list[Scored]:
+    """Return the factors that share words with the activity's name, best first."""
+    query = reading.query
+    stems = frozenset(content_stems(query.name, expand=False))
+    ranked = [
+        Scored(entry.factor, 5 * share, {"words": share})
+        for entry in index.by_words(query.dimension, stems)
+        if _usable(index, reading, entry, region)
+        for share in (overlap(stems, entry.stems),)
+    ]
+    ranked.sort(key=lambda s: (-s.score, s.factor.source_id))
+    return ranked
+
+
+def _near(
+    index: LibraryIndex, reading: Reading, worded: list[Scored], region: str | None
+) -> list[Scored]:
+    """Return what is like the activity in words or meaning. Nothing is decided by likeness alone;
+    it is what a reviewer or a model chooses from."""
+    found = {scored.factor.id: scored for scored in worded}
+    for entry, likeness in index.by_meaning(reading.query.dimension, reading.text):
+        if _usable(index, reading, entry, region):
+            near = found.setdefault(entry.factor.id, Scored(entry.factor, 0.0))
+            near.score += 5 * likeness
+            near.signals["meaning"] = likeness
+    return sorted(found.values(), key=lambda s: (-s.score, s.factor.source_id))

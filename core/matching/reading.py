@@ -57,6 +57,27 @@ _METERED = frozenset({"kWh", "MWh", "GWh"})
 _POWER = frozenset({"power", "hh", "mpan", "kva", "elec", "electrical", "submeter", "import"})
 _POWER_ACCOUNTS = frozenset({"utilities", "utility", "power", "electric", "electricity", "energy"})
 _NO_POWER = frozenset({"heat", "heating", "gas", "cooling", "steam", "export", "warme", "chaleur"})
+# Power that is made on the spot: by what, whose, and the words that say that it was bought.
+_SUN = ("photovolt", "fotovolt", "solar")
+_SUN_AND_WIND = frozenset(
+    {"pv", "fv", "turbine", "turbines", "windrad", "windkraft", "windkraftanlage", "windanlage",
+     "eolienne", "eoliennes", "aerogenerador", "aerogeneradores", "windmolen", "zonnepanelen",
+     "chp", "bhkw", "cogeneration", "cogen"}
+)  # fmt: skip
+_OWN_PLANT = frozenset(
+    {"own", "owned", "our", "onsite", "rooftop", "roof", "self", "panels", "array", "installation",
+     "eigen", "eigene", "eigener", "eigenem", "eigenen", "eigenes", "anlage", "dach", "selbst",
+     "propre", "propres", "panneaux", "propio", "propia", "propios", "propias", "placas",
+     "impianto", "proprio", "propria", "eigenverbrauch", "autoconsumo", "autoconsommation",
+     "eigenstrom", "generated"}
+)  # fmt: skip
+_OWN_MAKING = frozenset({"own", "self", "selbst", "eigene", "eigener", "eigenen", "onsite"})
+_MAKING = frozenset({"generated", "generation", "produced", "erzeugt", "erzeugter", "produziert"})
+_BOUGHT_POWER = frozenset(
+    {"grid", "import", "imported", "purchased", "bought", "mains", "supplier", "tariff", "ppa",
+     "netz", "netzbezug", "netzstrom", "bezug", "bezogen", "zukauf", "reseau", "red", "rete",
+     "contract", "tarif", "tarifa", "provider", "lieferant"}
+)  # fmt: skip
 # Words of a water meter, where a volume of nothing else is given.
 _WATERY = frozenset(
     {"mains", "incoming", "meter", "submeter", "washroom", "washrooms", "toilets", "wash", "supply"}
@@ -260,6 +281,8 @@ def _refine_product(reading: Reading) -> None:
     ranks = tuple(p for p in products if p in _RANKS)
     if ranks:  # "stoker coal (bituminous)" is bituminous
         products = (*ranks, *(p for p in products if p not in _RANKS and p not in _COALS))
+    if "electricity" in products and _generated(reading):
+        products = ("solar_own", *(p for p in products if p not in ("solar_own", "electricity")))
     if "certificates" in products:
         products = ("certificates",)  # a contract about energy, not its use
     heating_oil = "heating oil" in plain(query.name) and not re.search(
@@ -282,6 +305,18 @@ def _refine_product(reading: Reading) -> None:
         products = ("heat_loss",)
     if products:
         facets["product"] = products
+
+
+def _generated(reading: Reading) -> bool:
+    """Tell whether power is of one's own making: no grid's figure holds for it."""
+    tokens = set(reading.tokens)
+    if tokens & _BOUGHT_POWER:
+        return False
+    if reading.has("product", "solar_own"):
+        return True
+    source = tokens & _SUN_AND_WIND or any(t.startswith(_SUN) for t in tokens)
+    source = source or (tokens & _OWN_MAKING and tokens & _MAKING)
+    return bool(source) and bool(tokens & _OWN_PLANT or {"on", "site"} <= tokens)
 
 
 def _metered(reading: Reading) -> tuple[str, ...]:

@@ -25,8 +25,10 @@ _WORDS = {
     Dimension.DISTANCE: _Words("vehicle-km", "km driven"),
     Dimension.PASSENGER_DISTANCE: _Words("passenger-km", "passenger-km"),
     Dimension.FREIGHT_DISTANCE: _Words("tonne-km", "tonne-km"),
-    Dimension.ROOM_NIGHT: _Words("room night", "room nights"),
-    Dimension.WORK_HOUR: _Words("working hour", "working hours"),
+    Dimension.ROOM_NIGHT: _Words("room night", "room nights (rooms × nights)"),
+    Dimension.WORK_HOUR: _Words(
+        "working hour", "working hours (days × hours a day × number of people)"
+    ),
     Dimension.AREA: _Words("m²", "m²"),
     Dimension.TIME: _Words("hour", "hours"),
     Dimension.ITEM: _Words("item", "a number of items"),
@@ -37,6 +39,10 @@ _JOURNEYS = {
     "tram": "Tram journeys", "bus": "Bus journeys", "coach": "Coach journeys",
     "taxi": "Taxi journeys", "ferry": "Ferry journeys",
 }  # fmt: skip
+_NETWORKS = frozenset(
+    {"electricity", "heat", "transmission_losses", "vehicle_ev_electricity",
+     "transmission_losses_ev", "well_to_tank", "managed_asset"}
+)  # fmt: skip
 _PASSENGERS = "passenger-km (km × number of travellers)"
 _FREIGHT = "tonne-km (weight in tonnes × km)"
 
@@ -62,6 +68,34 @@ def unit_remedy(reading: Reading, accepted: Set[Dimension]) -> str:
     per = _listed([_WORDS[d].per for d in others])
     give = _listed([_WORDS[d].give for d in others])
     return f"Its factors are per {per}, not per {given}: give {give}."
+
+
+def region_remedy(region: str, kinds: Set[str], *, near: bool) -> str:
+    """Return why a figure of another country is not used, and what to do instead.
+
+    `kinds` are those of the factors that were refused; `near`: others are listed to choose from.
+    """
+    own = "POST /v1/emission-factors"
+    if "hotel" in kinds:
+        return (
+            f"There is no factor for hotel nights in {region}, and another country's is never used "
+            f"for this. Add one of your own, per room night: {own}."
+        )
+    if kinds & _NETWORKS:
+        what = (
+            "the factor of your heat supplier"
+            if "heat" in kinds
+            else ("your supplier's or grid factor")
+        )
+        return (
+            f"There is no factor for {region}, and another country's is never used for this. Add "
+            f"{what}: {own}."
+        )
+    choose = "Choose one of those listed, or add" if near else "Add"
+    return (
+        f"The library has factors of another country alone, which are not used by themselves in "
+        f"{region}. {choose} one of your own: {own}."
+    )
 
 
 def _listed(words: list[str]) -> str:

@@ -48,6 +48,30 @@ _FUELS = tuple((fuel, re.compile(pattern)) for fuel, pattern in _ENGINES)
 # Kinds of trains on the Continent, in capitals: elsewhere an ICE is a combustion engine.
 _TRAINS = re.compile(r"\b(?:ICE|IC|EC|RE|RB|TER|AVE)\b")
 _CC = re.compile(r"\b(\d{2,4}) ?(?:cc|ccm|cm3)\b")
+_TONNES = re.compile(r"(\d+(?:[.,]\d+)?)\s?-?(?:t|te|to|tonne|tonnes|tonner|ton|tons)\b")
+# Around a number of tonnes: what makes it the load …
+_LOADS = (
+    r"loads?|payload|cargo|freight|goods|ladung|fracht|nutzlast|charge utile|chargement|carga|"
+    r"carico"
+)
+_LOAD_AFTER = re.compile(
+    rf"\s*(?:[x×*@]|(?:of|de|di|à|a|von|over|per|über)\b|(?:{_LOADS})\b|"
+    r"[\s,]*\d[\d.,]*\s?(?:km|mi|miles)\b)"
+)
+_LOAD_BEFORE = re.compile(
+    rf"(?:\b(?:{_LOADS}|carrying|carried|moved|mit|with)\b[:\s]*|\bkm\s?[x×*]\s?)$"
+)
+# … and what makes it the vehicle.
+_VEHICLES = (
+    r"hgvs?|lgvs?|trucks?|lorry|lorries|vehicles?|tractor|trailer|wagon|lkw|lastwagen|zugmaschine|"
+    r"camion|camions|camión|camiones|autocarro|vrachtwagen|poids lourds?|pl"
+)
+_VEHICLE_AFTER = re.compile(
+    rf"\s*(?:-?\s?(?:{_VEHICLES})\b|gvw|gvwr|gvm|gcw|mgw|gross|zgg|zgm|ptac|ptra|mma|class\b)"
+)
+_VEHICLE_BEFORE = re.compile(
+    rf"(?:[<>≤≥]\s?|\b(?:{_VEHICLES}|gvw|zgg|ptac|over|up to|bis|ab)[\s(:,]*)$"
+)
 _BIKES = frozenset({"bike", "bikes", "moped", "mopeds", "scooter", "scooters", "motorbike"})
 _CABINS = {"Y": "economy", "W": "premium", "C": "business", "J": "business", "F": "first"}
 _LETTER = re.compile(r"(?:^|[\s,(/])([YWCJF])(?:$|[\s,)/](?!\s*RF))")
@@ -172,10 +196,11 @@ def _us_rail(reading: Reading) -> None:
 def _weight(reading: Reading, mode: str) -> None:
     """Read the gross weight of a goods vehicle: "7.5t rigid", "artic >33t", "44t"."""
     facets = reading.facets
-    found = re.search(
-        r"(\d+(?:[.,]\d+)?)\s?-?(?:t|te|to|tonne|tonnes|ton|tons)\b", reading.text.lower()
-    )
+    text = reading.text.lower()
     body = facets.get("body", ())
+    found = next(
+        (f for f in _TONNES.finditer(text) if _of_the_vehicle(reading, text, f, bool(body))), None
+    )
     if found is None or mode == "van":
         return
     weight = float(found.group(1).replace(",", "."))
@@ -185,3 +210,19 @@ def _weight(reading: Reading, mode: str) -> None:
     elif weight > 3.5:
         heavy = weight > 17 or (above and weight >= 17)
         facets["band"] = ("r17",) if heavy else ("r7",) if weight > 7.5 else ("r3",)
+
+
+def _of_the_vehicle(reading: Reading, text: str, found: re.Match[str], body: bool) -> bool:
+    """Tell a vehicle's gross weight from what it carries: "18t rigid" from "12 t x 450 km".
+
+    Beside tonne-km a number of tonnes is as likely the load, so the vehicle has to be named with
+    it, or its kind somewhere.
+    """
+    before, after = text[: found.start()], text[found.end() :]
+    if _LOAD_AFTER.match(after) or _LOAD_BEFORE.search(before):
+        return False
+    if reading.query.dimension is not Dimension.FREIGHT_DISTANCE or body:
+        return True
+    if found.group().endswith("tonner"):  # "7,5-Tonner" is what Germans call the vehicle
+        return True
+    return bool(_VEHICLE_AFTER.match(after) or _VEHICLE_BEFORE.search(before))

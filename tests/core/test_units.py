@@ -172,6 +172,14 @@ def test_anything_else_is_unknown_and_never_a_guess(form: str) -> None:
     assert found.code == "unit_unknown"
 
 
+@pytest.mark.parametrize("form", ["passengers", "Flights", "pax", "Flüge", "vuelos", "trips"])
+def test_a_number_of_journeys_is_answered_with_what_they_are_counted_in(form: str) -> None:
+    found = parse_unit(form, region="GB")
+    assert isinstance(found, UnitProblem)
+    assert found.code == "unit_unknown"
+    assert "give passenger-km (km × number of travellers)" in found.message
+
+
 @pytest.mark.parametrize("form", [None, "", "  ", "-", "()"])
 def test_a_blank_is_missing(form: str | None) -> None:
     found = parse_unit(form)

@@ -36,6 +36,7 @@ def matched(matcher: OfflineMatcher, line: str) -> str | None:
 @pytest.mark.parametrize(
     ("line", "factor"),
     [
+        ("Déchets ménagers en décharge|||t|FR", "Refuse, Household residual waste, Landfill"),
         ("PFO burner|Fuel||litres|GB", "Liquid fuels, Processed fuel oils - residual oil"),
         ("35 sec heating oil||Class D|litres|GB", "Liquid fuels, Gas oil"),
         ("28 sec heating oil|||litres|GB", "Liquid fuels, Burning oil"),

@@ -139,6 +139,110 @@ def test_a_unit_that_no_factor_takes_is_answered_with_those_that_fit(
     assert "distance," not in reason.sentence
 
 
+@pytest.mark.parametrize(
+    ("asked", "code", "remedy"),
+    [
+        (ask("Homeworking", "d"), "no_candidate", "give working hours (days × hours a day"),
+        (ask("Hotel, Leeds", "d"), "no_candidate", "give room nights (rooms × nights)"),
+        (ask("Desks", "item"), "no_candidate", "give a weight, a distance"),
+        (ask("Hotel Copenhagen", "room_night"), "region_unavailable", "hotel nights in DK"),
+        (ask("Mixed recycling", "t"), "region_unavailable", "Choose one of those listed"),
+        (ask("Strom", "kWh", "DE"), "region_unavailable", "Add your supplier's or grid factor"),
+        (ask("Fernwärme", "kWh", "DE"), "region_unavailable", "the factor of your heat supplier"),
+    ],
+)  # fmt: skip
+def test_what_is_held_says_what_to_do(
+    matcher: OfflineMatcher, asked: ActivityQuery, code: str, remedy: str
+) -> None:
+    decision = decide(matcher, asked)
+    assert decision.reasons[0].code == code
+    assert remedy in decision.reasons[0].sentence
+    if "listed" in remedy:
+        assert decision.candidates
+    if not remedy.startswith("Add your"):
+        assert "grid" not in decision.reasons[0].sentence
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "On-site solar generation used", "Strom aus eigener PV-Anlage", "Rooftop solar panels",
+        "Electricity from own wind turbine", "Electricity self-generated", "Eigenstrom BHKW",
+        "Electricity from our CHP on site", "Autoconsommation photovoltaïque",
+        "Stromerzeugung eigene Photovoltaik",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("region", ["GB", "DE"])
+def test_power_of_one_s_own_making_takes_no_grid_s_factor(
+    matcher: OfflineMatcher, name: str, region: str
+) -> None:
+    decision = decide(matcher, ask(name, "kWh", region))
+    assert decision.outcome is Outcome.HELD
+    assert decision.reasons[0].code == "no_candidate"
+    assert "own making" in decision.reasons[0].sentence
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Grid electricity, site with solar panels", "Solar tariff electricity", "Electricity PPA",
+        "Electricity (wind, green tariff)", "Electricity imported, own PV not included",
+    ],
+)  # fmt: skip
+def test_bought_power_takes_the_grid_s_factor_whatever_makes_it(
+    matcher: OfflineMatcher, name: str
+) -> None:
+    decision = decide(matcher, ask(name, "kWh"))
+    assert decision.candidates[0].source_id == "7_400_4000_5_1"
+    assert decision.factor_id is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "source_id"),
+    [
+        ("HGV Leeds-Felixstowe 12 t x 450 km", "27_304_3140_14_1"),
+        ("HGV Leeds, load 12 tonnes", "27_304_3140_14_1"),
+        ("LKW Hamburg-Kassel, 12 t Ladung", "27_304_3140_14_1"),
+        ("Truck, 20 tonnes of gravel, 50 km", "27_304_3140_14_1"),
+        ("HGV Leeds-Hull 18t", "27_304_3140_14_1"),
+        ("18t truck", "27_304_3120_14_1"),
+        ("LKW 12 t", "27_304_3116_14_1"),
+        ("12-Tonner LKW", "27_304_3116_14_1"),
+        ("HGV > 17 t", "27_304_3120_14_1"),
+        ("Truck 26t GVW, 12 t load", "27_304_3120_14_1"),
+        ("26t rigid, contract haulier", "27_304_3120_14_1"),
+        ("Artic 44t", "27_304_3132_14_1"),
+    ],
+)
+def test_tonnes_beside_tonne_km_are_a_vehicle_s_only_where_it_is_named_with_them(
+    matcher: OfflineMatcher, name: str, source_id: str
+) -> None:
+    assert decide(matcher, ask(name, "tonne_km")).candidates[0].source_id == source_id
+
+
+@pytest.mark.parametrize("name", ["Motorbike courier", "Kurierfahrten Motorrad", "Courier, car"])
+def test_a_courier_s_vehicle_is_not_our_own(matcher: OfflineMatcher, name: str) -> None:
+    decision = decide(matcher, ask(name, "km"))
+    assert decision.factor_id is not None
+    assert matcher.factors[decision.factor_id].scope == 3
+    assert "courier_vehicle" in {reason.code for reason in decision.reasons}
+
+
+def test_our_own_courier_s_vehicle_is_scope_1(matcher: OfflineMatcher) -> None:
+    decision = decide(matcher, ask("Company motorbike, courier rounds", "km"))
+    assert decision.factor_id is not None
+    assert matcher.factors[decision.factor_id].scope == 1
+
+
+def test_a_confidence_is_rounded_down(matcher: OfflineMatcher) -> None:
+    (sure,) = matcher.match([ask("Diesel", "l")], Thresholds())
+    just_below = Thresholds(review_below=sure.confidence + 1e-4, hold_below=0.1)
+    (decision,) = matcher.match([ask("Diesel", "l")], just_below)
+    said = re.search(r"with (\d+) % confidence", decision.reasons[0].sentence)
+    assert said is not None
+    assert int(said[1]) <= 100 * sure.confidence < int(said[1]) + 1
+
+
 def test_a_weak_match_is_held_in_plain_english(matcher: OfflineMatcher) -> None:
     (decision,) = matcher.match([ask("Diesel", "l")], Thresholds(1.0, 1.0))
     reason = decision.reasons[0]
