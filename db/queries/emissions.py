@@ -33,7 +33,7 @@ from db.queries.emission_filter import (
 )
 from db.queries.emission_sums import Summary, count_emissions, summarize
 from db.queries.names import names_from
-from db.queries.search import language_of, query_in, search_query, searchable
+from db.queries.search import language_of, query_in
 
 __all__ = [
     "SORTS",
@@ -45,8 +45,6 @@ __all__ = [
     "exact_sum",
     "get_explained",
     "list_emissions",
-    "search_query",
-    "searchable",
     "summarize",
 ]
 

@@ -29,7 +29,7 @@ from sqlmodel import Session
 
 from db.models import EmissionFactor, FactorRelease, Organization
 from db.queries import paging
-from db.queries.emissions import search_query, searchable
+from db.queries.search import query_in, search_query
 
 FACTOR: Any = EmissionFactor
 RELEASE: Any = FactorRelease
@@ -138,9 +138,8 @@ def _offered(organization_id: UUID, wanted: FactorFilter) -> ColumnElement[bool]
 def _matches(organization_id: UUID, typed: str) -> ColumnElement[bool]:
     """Full text in English and the organization's language, word beginnings, or the very id."""
     vector = FACTOR.search_vector
-    english = func.websearch_to_tsquery(cast("english", REGCONFIG), searchable(typed))
     found = [
-        vector.op("@@")(english),
+        vector.op("@@")(query_in("english", typed)),
         vector.op("@@")(search_query(organization_id, typed)),
         FACTOR.source_id == typed,
     ]

@@ -15,10 +15,30 @@ from db.models import Organization
 ORGANIZATION: Any = Organization
 
 
+# A minus leaves out what it touches, at the beginning or after a blank: "gas - boiler" has none.
+_EXCLUDES = r"(?<!\S)-(?=[\w\"])"
+_SYNTAX = re.compile(rf"\"|\bor\b|{_EXCLUDES}", re.IGNORECASE)
+# PostgreSQL takes one for NOT wherever a word may begin.
+_OTHER_MINUS = re.compile(rf"(?!{_EXCLUDES})(?:(?<![^\s!&|()\"-])-)")
+_NOT_NOT = re.compile(r"-[\s(\-\"]*(?=-)")
+
+
+def tsquery(language: Any, typed: str) -> ColumnElement[Any]:
+    """Return what was typed as a tsquery: words, `"a phrase"`, `or`, `-without`.
+
+    Without any of these it is read just as the text of a figure is, so that whatever a figure is
+    called finds it: the other function takes "&" and brackets for the ends of words.
+    """
+    if _SYNTAX.search(typed) is None:
+        return func.plainto_tsquery(language, typed)
+    return func.websearch_to_tsquery(language, searchable(typed))
+
+
 def searchable(typed: str) -> str:
-    """Return what was typed without runs of minus signs: each is a NOT to PostgreSQL, and a few
-    dozen within one another are more than its parser takes."""
-    return re.sub(r"-[\s(\-\"]*(?=-)", "", typed)
+    """Return what was typed without the minus signs that exclude nothing, and without runs of
+    others: each is a NOT to PostgreSQL, and a few dozen within one another are more than its parser
+    takes."""
+    return _NOT_NOT.sub("", _OTHER_MINUS.sub(" ", typed))
 
 
 def search_query(organization_id: UUID, words: str) -> ColumnElement[Any]:
@@ -28,7 +48,7 @@ def search_query(organization_id: UUID, words: str) -> ColumnElement[Any]:
         .where(ORGANIZATION.id == organization_id)
         .scalar_subquery()
     )
-    return func.websearch_to_tsquery(language, searchable(words))
+    return tsquery(language, words)
 
 
 def language_of(session: Session, organization_id: UUID) -> str:
@@ -44,4 +64,4 @@ def language_of(session: Session, organization_id: UUID) -> str:
 
 def query_in(language: str, words: str) -> ColumnElement[Any]:
     """Return the tsquery of a search box in a language that is known."""
-    return func.websearch_to_tsquery(cast(language, REGCONFIG), searchable(words))
+    return tsquery(cast(language, REGCONFIG), words)

@@ -121,6 +121,9 @@ def test_rows_without_a_value_come_last_and_none_is_lost(
         ({"q": "passengers berlin"}, ["Flights"]),
         ({"q": "diesel OR paper"}, ["Diesel", "Paper"]),
         ({"q": "vans -diesel"}, []),
+        ({"q": "vans - diesel"}, ["Diesel"]),  # only what a minus touches is left out
+        ({"q": "flights -\"to Berlin\""}, []),
+        ({"q": "flights -paris"}, ["Flights"]),
         ({"q": "'; DROP TABLE emissions; --"}, []),
         ({"name": "electricity"}, ["Electricity"]),
         ({"name": "office"}, []),  # the beginning, not any part
