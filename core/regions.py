@@ -106,6 +106,12 @@ def parse_region(text: str | None, *, us_states: bool = False) -> str | RegionPr
     return UNKNOWN
 
 
+def asked_region(text: str) -> str:
+    """Return the code that a filter means: in any case, or by a name that we know."""
+    found = parse_region(text)
+    return found if isinstance(found, str) else text.upper()
+
+
 def _code(upper: str) -> str | None:
     if upper in _ALPHA2:
         return upper

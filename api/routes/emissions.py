@@ -44,7 +44,7 @@ def emission_filter(
     file_id: Annotated[UUID | None, Query(description="Of this upload")] = None,
     project_id: Annotated[UUID | None, Query(description="Of this project")] = None,
     region: Annotated[
-        Text | None, Query(description="Exactly this: ISO 3166-1 alpha-2, or a subregion: US-CA")
+        Text | None, Query(description="ISO 3166-1 alpha-2 or a subregion (US-CA), and no other")
     ] = None,
     date_from: Annotated[dt.date | None, Query(description="Activity date, included")] = None,
     date_to: Annotated[dt.date | None, Query(description="Activity date, included")] = None,

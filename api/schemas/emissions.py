@@ -89,7 +89,8 @@ class EmissionList(Answer):
     pagination: Pagination
     summary: EmissionSummary = Field(description="Sums of everything that the filter lets through")
     searched_for: str | None = Field(
-        description="What `q` was taken for, when a word of it is in no figure and one like it is"
+        description="What `q` was taken for, when a word of it is in no figure and one like it is; "
+        "null also where the database has no pg_trgm, without which words are taken as typed"
     )
 
 

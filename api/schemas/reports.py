@@ -41,7 +41,7 @@ class ReportCriteria(Body):
     file_id: UUID | None = Field(default=None, description="Of this upload")
     project_id: UUID | None = Field(default=None, description="Of this project")
     region: Text | None = Field(
-        default=None, description="Exactly this: ISO 3166-1 alpha-2, or a subregion: US-CA"
+        default=None, description="ISO 3166-1 alpha-2 or a subregion (US-CA), and no other"
     )
     date_from: dt.date | None = Field(default=None, description="Activity date, included")
     date_to: dt.date | None = Field(default=None, description="Activity date, included")

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Numeric, Text, and_, cast, column, func, o
 
 from core.contracts import FileStatus
 from core.permissions import Reach
+from core.regions import asked_region
 from db.models import Emission, File
 from db.queries.search import search_query
 
@@ -120,7 +121,7 @@ def shared_conditions(
         (rows.category, wanted.category),
         (rows.file_id, wanted.file_id),
         (rows.project_id, wanted.project_id),
-        (rows.region, wanted.region),
+        (rows.region, wanted.region and asked_region(wanted.region)),
     )
     found += [own == value for own, value in exact if value is not None]
     if wanted.min_confidence is not None:

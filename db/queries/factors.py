@@ -27,6 +27,7 @@ from sqlalchemy.dialects.postgresql import REGCONFIG
 from sqlalchemy.orm import aliased, defer
 from sqlmodel import Session
 
+from core.regions import asked_region
 from db.models import EmissionFactor, FactorRelease, Organization
 from db.queries import paging
 from db.queries.search import query_in, search_query
@@ -94,7 +95,7 @@ def conditions(organization_id: UUID, wanted: FactorFilter) -> list[ColumnElemen
     if wanted.q:
         found.append(_matches(organization_id, wanted.q))
     if wanted.region:
-        region = wanted.region.upper()
+        region = asked_region(wanted.region)
         found.append(
             FACTOR.region.is_(None)
             if region == "GLOBAL"

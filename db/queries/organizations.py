@@ -11,6 +11,7 @@ from sqlalchemy import func, insert, select, text, update
 from sqlmodel import Session
 
 from core.permissions import Reach, Role
+from core.regions import asked_region
 from db.ids import uuid7
 from db.models import Organization, Project, User, UserOrganizationRole
 from db.queries import paging
@@ -181,7 +182,7 @@ def _of_user(user_id: UUID, wanted: OrganizationFilter) -> list[Any]:
     if wanted.role:
         conditions.append(MEMBER.role == wanted.role.value)
     if wanted.country:
-        conditions.append(ORGANIZATION.country == wanted.country)
+        conditions.append(ORGANIZATION.country == asked_region(wanted.country))
     if wanted.industry:
         conditions.append(ORGANIZATION.industry == wanted.industry)
     return conditions

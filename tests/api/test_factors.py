@@ -148,6 +148,7 @@ def test_search_finds_words_beginnings_and_ids(get, q: str, found: list[str]) ->
     [
         ({"category": "Hotel stay"}, [HOTEL]),
         ({"region": "DE"}, [HOTEL]),
+        ({"region": "germany"}, [HOTEL]),
         ({"region": "us"}, ["Table 6/CAMX"]),  # with its subregions
         ({"region": "global"}, [REFRIGERANT]),
         ({"year": 2023}, ["Table 6/CAMX"]),  # eGRID 2023, published 2025
