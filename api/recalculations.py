@@ -22,7 +22,7 @@ from core.recalculation import Status
 from db.engine import TenantSession, tenant_session
 from db.ids import uuid7
 from db.models import AuditEvent, Recalculation
-from db.queries import audit, pipeline
+from db.queries import audit
 from db.queries import recalculations as queries
 from db.queries.recalculation_commit import is_stale
 
@@ -76,12 +76,10 @@ def store(services: Services, who: Member, body: RecalculationRequest) -> UUID:
         if queries.count_busy(session, organization_id) >= MOST_AT_ONCE:
             raise ApiError("too_many_recalculations")
         check(session, who, body)
-        pinned = pipeline.get_organization(session, organization_id).factor_releases
         new = queries.NewRecalculation(
             id=uuid7(),
             user_id=who.principal.user_id,
             releases=tuple(dict.fromkeys(body.releases)),
-            releases_before=pinned,
             selection=queries.Selection(
                 file_ids=None if body.file_ids is None else tuple(dict.fromkeys(body.file_ids)),
                 project_id=body.filters.project_id,

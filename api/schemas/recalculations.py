@@ -131,7 +131,10 @@ class RecalculationItem(Answer):
     id: UUID
     status: Status = Field(description="How far it is")
     releases: list[str] = Field(description="That figures are tried against")
-    releases_before: list[str] = Field(description="Pinned when it was asked for")
+    releases_before: list[str] = Field(
+        description="Those that the figures stand on, `own` for your own factors; empty until the "
+        "preview has begun"
+    )
     reason: str | None = Field(description="Why, in the words of who asked")
     user_id: UUID = Field(description="Who asked for it")
     totals: RecalculationTotals | None = Field(description="null until previewed")

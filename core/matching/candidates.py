@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,12 +127,27 @@ class LibraryIndex:
         """
         entries: list[Entry] = []
         spend: list[EmissionFactor] = []
+        apart: dict[UUID, EmissionFactor] = {}  # biogenic: never offered, and known to be there
         for factor in sorted(factors, key=lambda f: (f.release, f.source_id, str(f.id))):
             if factor.dimension is Dimension.MONEY:
                 spend.append(factor)
             elif not factor.biogenic:
                 stems = frozenset(content_stems(factor.name, expand=False))
                 entries.append(Entry(factor, family_of(factor), facets_of(factor), stems))
+            else:
+                apart[factor.id] = factor
+        index = cls._embedded(entries, spend, embedder, cache_dir)
+        index.by_id |= apart
+        return index
+
+    @classmethod
+    def _embedded(
+        cls,
+        entries: list[Entry],
+        spend: list[EmissionFactor],
+        embedder: Embedder | None,
+        cache_dir: Path | None,
+    ) -> LibraryIndex:
         if embedder is None:
             return cls(entries, SpendIndex(spend, None), None)
         texts = [text for f in spend for text in entry_texts(f)]

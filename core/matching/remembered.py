@@ -23,6 +23,7 @@ from core.records import (
     Outcome,
     Reason,
 )
+from core.scopes import says_biogenic
 
 REMEMBERED = "remembered_decision"
 REJECTED_BEFORE = "rejected_before"
@@ -119,6 +120,8 @@ def recall(
             reasons=(reason,), fallbacks=(), remembered_id=remembered.id,
         )  # fmt: skip
     used = successor(remembered.factor, factors)
+    if used is not None and used.biogenic and not says_biogenic(query):
+        return None  # decided before that was refused; the activity would be in no total
     if used is None and remembered.factor.organization_id is not None:
         reason = Reason(
             FACTOR_DELETED,

@@ -15,6 +15,7 @@ from core.errors import NotFound
 from core.recalculation import Group, Proposal, ReasonCode, Status, Waiting
 from core.records import ActivityQuery, Decision
 from db.queries.copying import copy_to_temporary
+from db.queries.factors import OWN
 from db.queries.results import decision_of, query_of
 
 MINE = "organization_id = :organization_id AND recalculation_id = :id"
@@ -132,8 +133,14 @@ FROM (SELECT e.file_id, e.id,
       WHERE e.organization_id = :organization_id AND e.deleted_at IS NULL) numbered
 GROUP BY batch, file_id
 ON CONFLICT DO NOTHING"""
+_RELEASE = f"coalesce(f.release, '{OWN}')"
 _PLAN_COUNTS = f"""
 UPDATE recalculations SET planned_at = now(), started_at = coalesce(started_at, now()),
+    releases_before = (SELECT coalesce(array_agg(DISTINCT {_RELEASE} ORDER BY {_RELEASE}), '{{}}')
+        FROM recalculation_decisions p
+        JOIN decisions d ON d.organization_id = :organization_id AND d.id = p.decision_id
+        JOIN emission_factors f ON f.id = d.emission_factor_id
+        WHERE p.organization_id = :organization_id AND p.recalculation_id = :id AND NOT p.held),
     activities = (SELECT count(*) FROM recalculation_decisions WHERE {MINE}),
     rows = (SELECT coalesce(sum(rows), 0) FROM recalculation_slices WHERE {MINE})
 WHERE organization_id = :organization_id AND id = :id"""

@@ -66,7 +66,6 @@ class NewRecalculation:
     id: UUID
     user_id: UUID
     releases: tuple[str, ...]
-    releases_before: tuple[str, ...]
     selection: Selection
     reach: Reach
     reason: str | None
@@ -141,7 +140,7 @@ def add(session: Session, organization_id: UUID, new: NewRecalculation) -> None:
             id=new.id,
             user_id=new.user_id,
             releases=list(new.releases),
-            releases_before=list(new.releases_before),
+            releases_before=[],  # known with the plan
             filter=new.selection.to_json(),
             projects=None if projects is None else sorted(map(str, projects)),
             reason=new.reason,

@@ -178,7 +178,7 @@ class Recalculated:
             file_ids=tuple(f.file_id for f in files) or None, **selection
         )
         new = recalculations.NewRecalculation(
-            id=uuid7(), user_id=self.uploader.user_id, releases=(NEW,), releases_before=(OLD,),
+            id=uuid7(), user_id=self.uploader.user_id, releases=(NEW,),
             selection=wanted, reach=Reach(), reason="the 2025 edition",
         )  # fmt: skip
         with Session(self.uploader.engine) as session:

@@ -75,6 +75,17 @@ def test_a_preview_shows_old_and_new_of_every_figure_and_changes_none(world: Rec
     assert state.totals["in_review"]["with_a_factor"]["rows"] == 0
 
 
+def test_a_preview_names_the_releases_that_the_figures_stand_on(world: Recalculated) -> None:
+    # they were made with 2024, whatever is pinned by now
+    world.completed()
+    assert world.state(world.previewed()).releases_before == [OLD]
+    world.sql(
+        "UPDATE decisions SET emission_factor_id = :id WHERE activity->>'name' = 'Electricity'",
+        id=world.factor(NEW, ELECTRICITY).id,
+    )
+    assert world.state(world.previewed()).releases_before == [OLD, NEW]
+
+
 def test_every_step_of_a_preview_may_run_twice(world: Recalculated) -> None:
     world.completed()
     ref = world.previewed()
