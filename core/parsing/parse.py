@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from core.errors import FileRejected
 from core.parsing import json_rows, limits, parquet_rows
 from core.parsing.columns import mapped_columns
 from core.parsing.delimited import read_rows
+from core.parsing.headings import fold_heading
 from core.parsing.kinds import PACKED, WORKBOOKS, Content, extension_of
 from core.parsing.packed import unpack
 from core.parsing.parts import PartWriter
@@ -19,6 +21,11 @@ from core.parsing.sheet import SheetParser, no_header
 from core.parsing.sniff import detect_dialect, detect_type
 from core.parsing.structure import check_structure, unpacked_name
 from core.parsing.workbook import Workbook
+
+_SUMMARY = re.compile(
+    r"\b(?:summary|total|totals|overview|dashboard|pivot|ubersicht|zusammenfassung|gesamt|summe|"
+    r"synthese|recapitulatif|resumen)\b"
+)
 
 
 def parse_file(source: Path, out_dir: Path, options: ParseOptions) -> ParseReport:
@@ -101,12 +108,24 @@ def _parse_workbook(
                 raise
             refusals.append(error)
             notes.append(f'Sheet "{name[:60]}" was left out: {error.message}')
+    notes += _sums_of_sheets(tables)
     notes += [f'Sheet "{name[:60]}" is hidden and was left out.' for name in book.hidden_sheets]
     if not tables:
         # The sheet that came nearest to a table says best what is missing.
         order = ("no_quantity_column", "no_rows", "no_header")
         raise min(refusals, key=lambda e: order.index(e.code), default=no_header())
     return tables
+
+
+def _sums_of_sheets(tables: Sequence[TableReport]) -> list[str]:
+    """Return which sheets seem to add up the others, by their names."""
+    names = list(dict.fromkeys(table.sheet for table in tables))
+    return [
+        f'Sheet "{name[:60]}" was read like the others. If it adds them up, all counts twice: hide '
+        "it or delete it."
+        for name in names
+        if len(names) > 1 and _SUMMARY.search(fold_heading(name))
+    ]
 
 
 def _check_sheet_names(names: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ from core.parsing.filling import Filling
 from core.parsing.parts import PartWriter
 from core.parsing.plan import Plan, make_plan
 from core.parsing.report import OutsideRow, ParseOptions, RowKind, TableReport
-from core.parsing.sums import RecentRows
+from core.parsing.sums import ROWS_BELOW, RecentRows
 from core.parsing.tables import (
     SEARCH_ROWS,
     Doubts,
@@ -184,7 +184,7 @@ class SheetParser:
                     and (found := self._next(row, rows))
                 ):
                     return found
-                if classifier.reads_as_sum(row.cells) and recent.add_up_to(row.cells):
+                if classifier.reads_as_sum(row.cells) and _is_sum(row, rows, classifier, recent):
                     kind = RowKind.TOTAL
                 else:
                     between = False
@@ -301,7 +301,12 @@ class _Taker:
                 break
             self._note(block, at, index)
             at = index
-            if self._recent.add_up_to(cells):
+            below = block.slice(index + 1, min(index + 1 + ROWS_BELOW, stop))
+            if len(below) < ROWS_BELOW and stop == len(block):
+                return index  # the next block may hold more of its parts
+            if self._recent.add_up_to(
+                cells, list(self._classifier.parts(below.cells().to_pylist()))
+            ):
                 return index
         self._note(block, at, stop)
         return stop
@@ -309,6 +314,13 @@ class _Taker:
     def _note(self, block: Block, at: int, stop: int) -> None:
         if stop > at:
             self._recent.add(block.slice(at, stop))
+
+
+def _is_sum(row: Row, rows: Feed, classifier: RowClassifier, recent: RecentRows) -> bool:
+    """Tell whether a row named as a sum adds up the rows above it, or below."""
+    below = list(islice(rows, ROWS_BELOW))
+    rows.put_back(below)
+    return recent.add_up_to(row.cells, list(classifier.parts(row.cells for row in below)))
 
 
 def _short(row: Row) -> Row:

@@ -1,4 +1,4 @@
-"""Does a row add up those above it? "Total electricity, 300, kWh" below 100 and 200 kWh does.
+"""Does a row add up those above or below it? "Total electricity, 300, kWh" beside 100 and 200 does.
 
 Its words and its unit are those of an activity, so only the figures can tell.
 """
@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from core.numbers import Convention, NumberProblem, read_number, split_quantity
 from core.parsing.block import Block
 
 _MOST_ROWS = 1_000  # above a sum that are looked at
+ROWS_BELOW = 50  # a sum that stands above its parts
 _MOST_CELLS = 1_000_000  # of one table: where every row is called "Total …", none is a sum
 
 
@@ -32,26 +33,37 @@ class RecentRows:
         while self._count - _size(self._last[0]) >= _MOST_ROWS:
             self._count -= _size(self._last.popleft())
 
-    def add_up_to(self, cells: Sequence[str]) -> bool:
-        """Tell whether the last rows, however many, add up to the figures of this one."""
+    def add_up_to(self, cells: Sequence[str], below: Iterable[Sequence[str]] = ()) -> bool:
+        """Tell whether the last rows, or the first of those `below`, add up to this one's figures.
+
+        However many they are; one below is no sum.
+        """
         return any(
-            self._add_up_to(cells, convention)
+            self._add_up(cells, convention, self._upwards(), 1)
+            or self._add_up(cells, convention, below, 2)
             for convention in (Convention.POINT, Convention.COMMA)
         )
 
-    def _add_up_to(self, cells: Sequence[str], convention: Convention) -> bool:
+    def _add_up(
+        self,
+        cells: Sequence[str],
+        convention: Convention,
+        rows: Iterable[Sequence[str]],
+        fewest: int,
+    ) -> bool:
         wanted = {at: value for at in self._columns if (value := _number(cells, at, convention))}
         if not wanted:
             return False
         sums = dict.fromkeys(wanted, 0.0)
-        for row in self._upwards():
+        for count, row in enumerate(rows, 1):
             self._looks -= len(sums)
             for at in sums:
                 sums[at] += _number(row, at, convention)
-            if all(math.isclose(sums[at], wanted[at], rel_tol=1e-9) for at in wanted):
+            same = all(math.isclose(sums[at], wanted[at], rel_tol=1e-9) for at in wanted)
+            if same and count >= fewest:
                 return True
             if self._looks < 0 or any(abs(sums[at]) > 2 * abs(wanted[at]) for at in wanted):
-                return False  # further up stands what is added up elsewhere
+                return False  # further on stands what is added up elsewhere
         return False
 
     def _upwards(self) -> Iterator[Sequence[str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -385,6 +385,14 @@ class RowClassifier:
             for index in self._texts
             if index < len(cells)
         )
+
+    def parts(self, rows: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
+        """Yield the rows of data that may be parts of a sum above them, up to what is no data."""
+        for cells in rows:
+            if self.kind(cells) is not RowKind.DATA:
+                return
+            if not self.reads_as_sum(cells):
+                yield cells
 
     @staticmethod
     def _is_plain_name(label: str) -> bool:

@@ -8,6 +8,7 @@ import pytest
 
 from core.parsing.block import Block
 from core.parsing.sums import RecentRows
+from tests.core.parsing.test_parse import workbook
 from tests.core.parsing.test_uglies import read
 
 
@@ -55,6 +56,29 @@ def test_a_total_with_a_unit_that_adds_up_what_stands_above_it_is_a_total(tmp_pa
     assert found.rejected == [(4, "row_total")]
 
 
+def test_a_total_above_its_parts_is_a_total(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        "Activity,Quantity,Unit\nTotal energy,1000,kWh\nTotal electricity,600,kWh\n"
+        "Electricity A,400,kWh\nElectricity B,200,kWh\nGas,400,kWh\nTotal fuel,70,litres\n"
+        "Diesel,50,litres\n",
+    )
+    assert found.rejected == [(2, "row_total"), (3, "row_total")]
+    assert [name for (name,) in found.of("activity_name")] == [
+        "Electricity A", "Electricity B", "Gas", "Total fuel", "Diesel",
+    ]  # fmt: skip
+
+
+def test_a_total_above_its_parts_is_found_among_rows_that_are_taken_together(
+    tmp_path: Path,
+) -> None:
+    lines = [f"Electricity,{n},kWh\n" for n in range(1, 3_001)]
+    lines[2_500] = f"Total electricity,{sum(range(2_502, 2_522))},kWh\n"
+    lines[2_990] = f"Total electricity,{sum(range(2_992, 2_995))},kWh\n"
+    found = read(tmp_path, "Activity,Quantity,Unit\n" + "".join(lines))
+    assert found.rejected == [(2_502, "row_total"), (2_992, "row_total")]
+
+
 def test_what_is_called_total_and_adds_up_nothing_is_an_activity(tmp_path: Path) -> None:
     found = read(tmp_path, SUM + "Total electricity,299,kWh\nTotal Gas & Power,50,kWh\n")
     assert found.rejected == []
@@ -75,6 +99,8 @@ def test_rows_are_added_up_whether_they_came_singly_or_together() -> None:
     assert recent.add_up_to(["Total", "6,5"])
     assert not recent.add_up_to(["Total", "7"])
     assert not recent.add_up_to(["Total", ""])
+    assert recent.add_up_to(["Total", "9"], [["d", "4"], ["e", "5"], ["f", "6"]])
+    assert not recent.add_up_to(["Total", "9"], [["d", "9"]])
 
 
 def test_looking_for_what_adds_up_comes_to_an_end() -> None:
@@ -86,3 +112,11 @@ def test_looking_for_what_adds_up_comes_to_an_end() -> None:
     for _ in range(2_000):
         recent.add_up_to(["1e9"])
     assert not recent.add_up_to(["1000"])  # it was asked often enough
+
+
+def test_a_sheet_that_may_add_up_the_others_is_pointed_out(tmp_path: Path) -> None:
+    cells = {"A1": "Activity", "B1": "Quantity", "C1": "Unit", "A2": "Gas", "B2": 3, "C2": "kWh"}
+    both = read(tmp_path, workbook(("Summary 2024", {**cells}), ("Leeds", {**cells})), "a.xlsx")
+    assert any('"Summary 2024" was read like the others' in note for note in both.report.notes)
+    one = read(tmp_path, workbook(("Summary 2024", {**cells})), "a.xlsx")
+    assert not any("like the others" in note for note in one.report.notes)
