@@ -304,9 +304,7 @@ class _Taker:
             below = block.slice(index + 1, min(index + 1 + ROWS_BELOW, stop))
             if len(below) < ROWS_BELOW and stop == len(block):
                 return index  # the next block may hold more of its parts
-            if self._recent.add_up_to(
-                cells, list(self._classifier.parts(below.cells().to_pylist()))
-            ):
+            if self._recent.add_up_to(cells, self._classifier.parts(below.cells().to_pylist())):
                 return index
         self._note(block, at, stop)
         return stop
@@ -320,7 +318,7 @@ def _is_sum(row: Row, rows: Feed, classifier: RowClassifier, recent: RecentRows)
     """Tell whether a row named as a sum adds up the rows above it, or below."""
     below = list(islice(rows, ROWS_BELOW))
     rows.put_back(below)
-    return recent.add_up_to(row.cells, list(classifier.parts(row.cells for row in below)))
+    return recent.add_up_to(row.cells, classifier.parts(row.cells for row in below))
 
 
 def _short(row: Row) -> Row:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import tee
 
 from core.numbers import Convention, NumberProblem, read_number, split_quantity
 from core.parsing.block import Block
@@ -38,10 +39,11 @@ class RecentRows:
 
         However many they are; one below is no sum.
         """
+        conventions = (Convention.POINT, Convention.COMMA)  # what they decide is not known yet
         return any(
             self._add_up(cells, convention, self._upwards(), 1)
-            or self._add_up(cells, convention, below, 2)
-            for convention in (Convention.POINT, Convention.COMMA)
+            or self._add_up(cells, convention, rows, 2)
+            for convention, rows in zip(conventions, tee(below), strict=True)
         )
 
     def _add_up(
