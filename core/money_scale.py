@@ -37,10 +37,11 @@ _STATED: dict[Scale, re.Pattern[str]] = {
     "million": _pattern(_MILLIONS, "M", r"(?:mn?|mm|M)\b"),
 }
 _ZEROS_STATED = re.compile(rf"\b(?i:in|en)\s+1?[.,' ]?{_ZEROS}|{_ALONE}{_ZEROS}\s*{_MONEY}|['’]000")
+_NO_NAME = r"(?!\s+[A-Z])"  # "Thousand Oaks" is a place
 # Where only the scale can be meant: in the heading of a column of money.
 _BARE: dict[Scale, re.Pattern[str]] = {
-    "thousand": re.compile(rf"\b{_THOUSANDS}|(?<![\w.,]){_ZEROS}|(?<=[(\[])k(?=[)\]])"),
-    "million": re.compile(rf"\b{_MILLIONS}"),
+    "thousand": re.compile(rf"\b{_THOUSANDS}{_NO_NAME}|(?<![\w.,]){_ZEROS}|(?<=[(\[])k(?=[)\]])"),
+    "million": re.compile(rf"\b{_MILLIONS}{_NO_NAME}"),
 }
 _PREFIXED = re.compile(rf"\b[kKTM](?=(?:{_CODES})\b)")
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")

@@ -98,8 +98,8 @@ def _by_content(index: int, seen: Profile) -> list[_Guess]:
     places = seen.region if seen.place >= 0.5 or seen.distinct >= _SEVERAL_CODES else 0.0
     guesses = []
     for field, share, at_least in (
-        (Field.CURRENCY, seen.currency, 0.95),
-        (Field.UNIT, seen.unit, 0.9),
+        (Field.CURRENCY, seen.money, 0.95),
+        (Field.UNIT, seen.unit if seen.money >= seen.currency else 0.0, 0.9),
         (Field.DATE, seen.date if seen.serial < 0.5 else 0.0, 0.95),
         (Field.REGION, places, 0.95),
     ):

@@ -28,6 +28,7 @@ class Profile:
     number: float
     unit: float
     currency: float
+    money: float  # currencies that are surely such: "ALL" is a word, too
     date: float
     serial: float  # dates that are but the number of a day, as any number of five digits may be
     year: float
@@ -70,6 +71,7 @@ def _is_region(text: str) -> bool:
     return isinstance(parse_region(text, us_states=True), str)
 
 
+_WORDS = frozenset({"ALL", "TOP", "TRY", "MAD", "CUP", "PEN", "MOP", "GEL", "BAM", "ANG"})
 _SERIAL = re.compile(r"\d{5}(?:\.\d+)?")
 _REFERENCE = re.compile(r"\d{4,}|^(?=[\s./\\-]*\d)[\d\s./\\-]+$")
 _YEAR = re.compile(r"(?:FY\s*)?(?:19|20)\d\d(?:\s*[-/]\s*(?:20)?\d\d)?(?:\.0)?", re.IGNORECASE)
@@ -80,7 +82,7 @@ _ACCOUNTING = frozenset(_ACCOUNTING_LIST.split())
 def profile(filled: Sequence[str], rows: int) -> Profile:
     """Describe a sample of one column: its filled cells, without outer blanks, of so many rows."""
     if not filled:
-        return Profile(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, False, 0)
+        return Profile(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, False, 0)
     distinct = set(filled)
 
     def share(test: Callable[[str], object]) -> float:
@@ -94,6 +96,7 @@ def profile(filled: Sequence[str], rows: int) -> Profile:
         number=share(is_number),
         unit=share(_is_unit),
         currency=share(_is_currency),
+        money=share(lambda value: value not in _WORDS and _is_currency(value)),
         date=share(_is_date),
         serial=share(_SERIAL.fullmatch),
         year=share(_YEAR.fullmatch),

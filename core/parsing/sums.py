@@ -37,12 +37,13 @@ class RecentRows:
     def add_up_to(self, cells: Sequence[str], below: Iterable[Sequence[str]] = ()) -> bool:
         """Tell whether the last rows, or the first of those `below`, add up to this one's figures.
 
-        However many they are; one below is no sum.
+        However many they are. A single one above is summed up by a row that says less than it: the
+        second of two equal bills of "Total Gas & Power" says as much.
         """
         conventions = (Convention.POINT, Convention.COMMA)  # what they decide is not known yet
         return any(
-            self._add_up(cells, convention, self._upwards(), 1)
-            or self._add_up(cells, convention, rows, 2)
+            self._add_up(cells, convention, self._upwards(), single=True)
+            or self._add_up(cells, convention, rows, single=False)
             for convention, rows in zip(conventions, tee(below), strict=True)
         )
 
@@ -51,7 +52,8 @@ class RecentRows:
         cells: Sequence[str],
         convention: Convention,
         rows: Iterable[Sequence[str]],
-        fewest: int,
+        *,
+        single: bool,
     ) -> bool:
         wanted = {at: value for at in self._columns if (value := _number(cells, at, convention))}
         if not wanted:
@@ -62,7 +64,7 @@ class RecentRows:
             for at in sums:
                 sums[at] += _number(row, at, convention)
             same = all(math.isclose(sums[at], wanted[at], rel_tol=1e-9) for at in wanted)
-            if same and count >= fewest:
+            if same and (count > 1 or (single and _filled(cells) < _filled(row))):
                 return True
             if self._looks < 0 or any(abs(sums[at]) > 2 * abs(wanted[at]) for at in wanted):
                 return False  # further on stands what is added up elsewhere
@@ -82,6 +84,10 @@ class RecentRows:
 
 def _size(rows: Sequence[str] | Block) -> int:
     return len(rows) if isinstance(rows, Block) else 1
+
+
+def _filled(cells: Sequence[str]) -> int:
+    return sum(1 for cell in cells if cell.strip())
 
 
 def _number(cells: Sequence[str], at: int, convention: Convention) -> float:

@@ -79,6 +79,8 @@ def test_quantities_by_the_thousand_beside_a_column_of_units(tmp_path: Path) -> 
     assert found.rejected == [(4, "unit_unknown")]
 
 
-@pytest.mark.parametrize("text", ["Account", "Net amount", "Amount 2024", "Cost per m2", "EUR m2"])
+@pytest.mark.parametrize(
+    "text", ["Account", "Net amount", "Amount 2024", "Cost per m2", "EUR m2", "Thousand Oaks"]
+)
 def test_most_headings_state_no_scale(text: str) -> None:
     assert scale_of_heading(text) == scale_of_line(text) == ""

@@ -85,6 +85,27 @@ def test_what_is_called_total_and_adds_up_nothing_is_an_activity(tmp_path: Path)
     assert len(found.rows) == 4
 
 
+def test_two_equal_bills_of_a_supplier_called_total_are_both_read(tmp_path: Path) -> None:
+    bill = "{},Total Gas & Power,Gas,25,kWh\n"
+    found = read(
+        tmp_path,
+        "Date,Supplier,Activity,Quantity,Unit\n"
+        + "".join(map(bill.format, ("2024-01-01", "2024-02-01", "2024-03-01"))),
+    )
+    assert found.rejected == []
+    named = read(tmp_path, "Account,Amount\nTotal Gas & Power,25\nTotal Gas & Power,25\n")
+    assert named.of("volume") == [(25,), (25,)]
+
+
+def test_the_total_of_a_single_row_says_less_than_it(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        "Activity,Site,Quantity,Unit\nElectricity,Leeds,100,kWh\nTotal electricity,,100,kWh\n"
+        "Diesel,York,100,litres\nTotal diesel deliveries,York,100,litres\n",
+    )
+    assert found.rejected == [(3, "row_total")]
+
+
 def test_totals_are_found_far_below_where_rows_are_taken_together(tmp_path: Path) -> None:
     lines = [f"Electricity,{n},kWh\n" for n in range(1, 3_001)]
     lines[2_500] = f"Total electricity,{sum(range(2_401, 2_501))},kWh\n"
@@ -95,6 +116,8 @@ def test_totals_are_found_far_below_where_rows_are_taken_together(tmp_path: Path
 def test_rows_are_added_up_whether_they_came_singly_or_together() -> None:
     recent = RecentRows([1])
     recent.add(["a", "1"])
+    assert not recent.add_up_to(["Total", "1"])
+    assert recent.add_up_to(["", "1"])
     recent.add(Block.of([["b", "2,5"], ["c", "3"]], [2, 3]))
     assert recent.add_up_to(["Total", "6,5"])
     assert not recent.add_up_to(["Total", "7"])

@@ -328,6 +328,14 @@ def test_a_column_that_says_no_is_not_in_norway(tmp_path: Path, said: str) -> No
     assert [region for (region,) in named.of("region")] == ["FR", "DE", "DE"]
 
 
+def test_a_department_called_all_does_not_pay_in_albanian_money(tmp_path: Path) -> None:
+    lines = "".join(f"Paper,{n},ALL\n" for n in range(5))
+    found = read(tmp_path, f"Account,Amount,Dept\n{lines}")
+    assert {currency for (currency,) in found.of("currency")} == {"GBP"}
+    named = read(tmp_path, f"Account,Amount,Currency\n{lines}")
+    assert {currency for (currency,) in named.of("currency")} == {"ALL"}
+
+
 def test_a_column_called_state_holds_states(tmp_path: Path) -> None:
     content = "Activity,Quantity,Unit,State\nElectricity,1,kWh,CA\nElectricity,2,kWh,IN\n"
     found = read(tmp_path, content, region="US")
