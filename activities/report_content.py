@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from temporalio.exceptions import ApplicationError
 
-from activities.report_overview import overview_of
+from activities.report_overview import inventory_of, overview_of
 from core import exact
 from core.contracts import ReportProgress
 from core.overview import Waiting
@@ -20,6 +20,7 @@ from core.reporting import (
     Group,
     Note,
     ReportContent,
+    ReportLayout,
     ReportType,
     Totals,
     effective_groups,
@@ -29,7 +30,13 @@ from core.reporting import (
 )
 from db.engine import TenantSession
 from db.models import Report
-from db.queries import report_figures, report_files, report_overview, report_rejections
+from db.queries import (
+    report_figures,
+    report_files,
+    report_overview,
+    report_rejections,
+    report_reviews,
+)
 from db.queries import reports as queries
 from db.queries.report_duplicates import duplicates
 
@@ -135,11 +142,13 @@ def content_of(
         layout=asked.layout,
         duplicates=again,
     )
+    in_layout = asked.layout is ReportLayout.GHG_INVENTORY
     if wants_overview:
         overview, groups = overview_of(session, report, asked, columns, waiting, files)
         factors = report_overview.used_factors(*scope)
         issues = report_rejections.rejected_rows(session, report.organization_id, files)
-        for rows in (factors, issues):
+        reviews = report_reviews.reviews(*scope, files)
+        for rows in (factors, issues, reviews):
             opened.enter_context(closing(rows))
         return replace(
             content,
@@ -147,10 +156,16 @@ def content_of(
             groups=written.through_groups(iter(groups)),
             factors=factors,
             issues=issues,
+            reviews=reviews,
+            inventory=overview.inventory if in_layout else (),
         )
     streamed = report_figures.sum_groups(*scope, columns)
     opened.enter_context(closing(streamed))
-    return replace(content, groups=written.through_groups(streamed))
+    return replace(
+        content,
+        groups=written.through_groups(streamed),
+        inventory=inventory_of(*scope) if in_layout else (),
+    )
 
 
 def notes(session: TenantSession, report: Report, asked: queries.Criteria) -> list[Note]:

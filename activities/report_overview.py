@@ -74,6 +74,14 @@ def overview_of(
     ), ordered(groups)
 
 
+def inventory_of(
+    session: TenantSession, organization_id: UUID, reach: Reach, wanted: EmissionFilter
+) -> list[Line]:
+    """Return the lines of the inventory by themselves."""
+    [found] = queries.sums(session, organization_id, reach, wanted, ("scope", "scope3_category"))
+    return shape.inventory_lines(found.found)
+
+
 def frame_of(session: TenantSession, report: Report, asked: reports.Criteria) -> Frame:
     """Return what stands around the figures."""
     moment, organization = reports.moment_and_organization(session, report.organization_id)

@@ -332,7 +332,7 @@ def electricity_lines(found: Mapping[tuple[str | None, ...], Totals]) -> list[Li
     contract = found.get(("2", "yes"), NOTHING)
     return [
         Line("by grid averages and published factors (location-based)", location),
-        Line("by the organization's own supplier or contract factors (market-based)", contract),
+        Line("by the organization's own factors (supplier, contract or grid)", contract),
     ]
 
 

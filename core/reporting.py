@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from core.overview import Overview
+    from core.overview import Line, Overview
 
 
 class ReportType(StrEnum):
@@ -170,6 +170,20 @@ ISSUE_COLUMNS = (
     Column("message"),
     Column("value"),
 )
+REVIEW_COLUMNS = (
+    Column("file_name"),
+    Column("name"),
+    Column("state"),
+    Column("rows", ColumnKind.INTEGER),  # of the file
+    Column("figures", ColumnKind.INTEGER),  # of these in the report
+    Column("kg_co2e", ColumnKind.NUMBER),  # in the report
+    Column("estimated_kg_co2e", ColumnKind.NUMBER),  # by the best candidate, where there is none
+    Column("confidence", ColumnKind.NUMBER),
+    Column("factor_name"),
+    Column("reason"),
+    Column("review_id"),
+)
+NOT_REPORTED = "not reported"  # what has no figure is not nothing
 MOST_ISSUES = 100_000  # a sheet that somebody will read
 FACTOR_COLUMNS = (
     Column("factor_id"),
@@ -261,7 +275,9 @@ class ReportContent:
     layout: ReportLayout = ReportLayout.STANDARD
     duplicates: Duplicates = Duplicates()
     overview: Overview | None = None  # for the renderers that want one
+    inventory: Sequence[Line] = ()  # in the layout that has one; a line without figures is empty
     issues: Iterable[tuple[Cell, ...]] = ()  # one row a rejected row, cells as ISSUE_COLUMNS
+    reviews: Iterable[tuple[Cell, ...]] = ()  # one row an activity, cells as REVIEW_COLUMNS
     factors: Iterable[tuple[Cell, ...]] = ()  # one row a factor used, cells as FACTOR_COLUMNS
     all_read: Callable[[], None] = nothing_to_do
 

@@ -29,9 +29,13 @@ class RowCounts(Answer):
     total: int = Field(description="All rows: calculated, in_review and rejected together")
     calculated: int
     in_review: int
-    rejected: int
+    rejected: int = Field(
+        description="All rows without a figure that wait for nobody, those of no_activity among "
+        "them: `rejected` of a report's pages, workbook and CSV is rejected - no_activity here"
+    )
     no_activity: int = Field(
-        description="Of the rejected: blank lines, totals, headings and notes, which nobody misses"
+        description="Of the rejected, so never to be added to them: blank lines, totals, headings "
+        "and notes, which nobody misses"
     )
 
 

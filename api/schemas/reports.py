@@ -104,7 +104,7 @@ class ReportRequest(Body):
     layout: ReportLayout = Field(
         default=ReportLayout.STANDARD,
         description="`ghg_inventory`: a GHG Protocol corporate inventory, scopes and all fifteen "
-        "categories first, the organization's base year beside; for PDF and Excel",
+        "categories first, the organization's base year beside; CSV has the lines as `inventory`",
     )
 
 

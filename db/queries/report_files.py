@@ -134,7 +134,21 @@ def flagged(
 
     Only figures of decisions that are listed are read: mostly few.
     """
-    listed = (
+    count, kg, biogenic = session.execute(
+        select(
+            func.count(),
+            exact_sum(func.abs(CELLS["kg_co2e"])),
+            exact_sum(func.abs(CELLS["biogenic_kg_co2"])),
+        ).where(
+            *conditions(organization_id, reach, wanted), E.decision_id.in_(listed(organization_id))
+        )
+    ).one()
+    return Totals(int(count), kg, biogenic)
+
+
+def listed(organization_id: UUID) -> Any:
+    """Return the SELECT of the decisions that are used and listed for review."""
+    return (
         select(REVIEW.decision_id)
         .join(
             DECISION,
@@ -142,11 +156,3 @@ def flagged(
         )
         .where(REVIEW.organization_id == organization_id, *OPEN, FLAGGED)
     )
-    count, kg, biogenic = session.execute(
-        select(
-            func.count(),
-            exact_sum(func.abs(CELLS["kg_co2e"])),
-            exact_sum(func.abs(CELLS["biogenic_kg_co2"])),
-        ).where(*conditions(organization_id, reach, wanted), E.decision_id.in_(listed))
-    ).one()
-    return Totals(int(count), kg, biogenic)

@@ -60,8 +60,9 @@ SOURCE = case(
     (F.release.is_(None), literal(OWN_FACTORS, String)),
     else_=F.release,
 )
-# An own factor for electricity is what a supplier or a contract says: market-based in the words of
-# the GHG Protocol's Scope 2 Guidance. Grid averages are location-based.
+# Published factors for electricity are grid averages: location-based in the words of the GHG
+# Protocol's Scope 2 Guidance. An own one is a supplier's, a contract's or another grid's: nobody
+# has said which.
 CONTRACT = case(
     (and_(F.activity_kind == "electricity", F.organization_id.is_not(None)), literal("yes", String))
 )

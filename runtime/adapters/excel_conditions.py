@@ -7,8 +7,11 @@ for 1 and "true" for no text at all. A key that one could mistake stays a value.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from core.reporting import NO_SCOPE, OUTSIDE_SCOPES
+
+Conditions = tuple[tuple[str, str], ...]
 NO_CONDITIONS = ("not stated", "no date", "true", "false")
 NO_KEY = "="  # finds cells that hold nothing
 LONGEST = 200  # of a key; Excel takes 255
@@ -77,3 +80,21 @@ class Listed:
         """Return the range of a column of figures."""
         letter = self.letters[column]
         return f"'{sheet}'!${letter}$2:${letter}${max(last, 2)}"
+
+
+def of_scope(label: str) -> Conditions | None:
+    """Return the condition of a scope's line."""
+    keys = {
+        "Scope 1": "1", "Scope 2": "2", "Scope 3": "3", "Not assigned": NO_SCOPE,
+    }  # fmt: skip
+    return (("scope", keys.get(label, OUTSIDE_SCOPES)),)
+
+
+def of_column(column: str) -> Callable[[str], Conditions | None]:
+    """Return the conditions of lines whose label is the key in a column."""
+
+    def made(label: str) -> Conditions | None:
+        found = condition(column, label)
+        return ((column, found),) if found else None
+
+    return made

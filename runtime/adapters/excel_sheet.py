@@ -28,7 +28,10 @@ EPOCH = dt.date(1899, 12, 30).toordinal()  # so that Excel's leap day of 1900 is
 FIRST_DAY = dt.date(1900, 3, 1)
 SHORT = 120  # what is longer is hardly the same twice
 
-WORDS = {"kg_co2e": "kg CO2e", "kg_co2e_per_unit": "kg CO2e per unit", "gwp_set": "GWP set"}
+WORDS = {
+    "kg_co2e": "kg CO2e", "kg_co2e_per_unit": "kg CO2e per unit", "gwp_set": "GWP set",
+    "estimated_kg_co2e": "Estimated kg CO2e",
+}  # fmt: skip
 
 Writer = Callable[[Any], str]  # a value to what stands between `<c r="A1"` and the next cell
 

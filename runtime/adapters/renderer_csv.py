@@ -1,8 +1,8 @@
 """Reports as CSV (RFC 4180): one table whose first column says what a row is.
 
-`group` rows carry sums, `total` the sum of everything, `emission` one figure, `note` what an
-auditor wants to know. All have the same columns, so a filter on the first one gives clean data,
-and nothing stands above the header.
+`inventory` rows, of the layout that has one, and `group` rows carry sums, `total` the sum of
+everything, `emission` one figure, `note` what an auditor wants to know. All have the same columns,
+so a filter on the first one gives clean data, and nothing stands above the header.
 """
 
 from __future__ import annotations
@@ -70,6 +70,9 @@ def records(content: ReportContent, names: list[str]) -> Iterator[list[str]]:
         filled = {"record": record, "name": harmless(name), **cells}
         return [filled.get(column, "") for column in names]
 
+    for line in content.inventory:
+        sums = figures(line.totals) if line.totals.count else {}  # empty: not reported
+        yield placed("inventory", line.label, sums)
     for group in content.groups:
         keys = dict(zip(content.group_columns, map(cell, group.keys), strict=True))
         shown = group_name(content.group_columns, group.keys)

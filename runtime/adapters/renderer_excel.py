@@ -22,19 +22,25 @@ from core.reporting import (
     ISSUE_COLUMNS,
     MEDIA_TYPES,
     MOST_ISSUES,
-    NO_SCOPE,
-    OUTSIDE_SCOPES,
+    NOT_REPORTED,
+    REVIEW_COLUMNS,
     Cell,
     Column,
     ColumnKind,
     Group,
     ReportContent,
     ReportFormat,
-    ReportLayout,
     Totals,
 )
 from runtime.adapters import excel_sheet
-from runtime.adapters.excel_conditions import Listed, condition, conditions, folded
+from runtime.adapters.excel_conditions import (
+    Conditions,
+    Listed,
+    conditions,
+    folded,
+    of_column,
+    of_scope,
+)
 from runtime.adapters.excel_sheet import heading, text
 
 SHEET_ROWS = 1_048_576  # of Excel; a longer list goes on on the next sheet
@@ -58,11 +64,10 @@ WIDTHS = {
     "name": 38, "description": 38, "category": 30, "factor_name": 38, "emission_id": 38,
     "project_id": 38, "file_id": 38, "source": 34, "factor_id": 38, "licence": 26,
     "file_name": 26, "project": 26, "activity_type": 20, "value": 26, "message": 60,
+    "state": 34, "reason": 60, "review_id": 38,
 }  # fmt: skip
 FIGURES = ("Figures", "kg CO2e", "Biogenic kg CO2")
 KG_FORMAT, NUMBER_FORMAT = "#,##0.000", "#,##0.######"
-
-Conditions = tuple[tuple[str, str], ...]
 
 
 class ExcelRenderer:
@@ -137,6 +142,7 @@ class Writing:
         if self.content.with_details:
             self.emissions()
         self.factors()
+        self.table("Reviews", REVIEW_COLUMNS, self.content.reviews)
         issues = self.table("Issues", ISSUE_COLUMNS, self.content.issues) - 1
         found = list(self.content.groups)
         self.content.all_read()
@@ -228,11 +234,11 @@ class Writing:
         for label, count in (
             ("Rows of the files that these figures are from", waiting.rows),
             ("… calculated", waiting.calculated),
-            ("… waiting for a person, in no figure", waiting.in_review),
+            ("… waiting for a person, in no figure: see Reviews", waiting.in_review),
             ("… rejected: needs you, see Issues", waiting.lost),
             ("… no activity: blank, total, heading, note", waiting.no_activity),
             ("Rows waiting for a person in files without a figure here", waiting.elsewhere),
-            ("Figures matched with little confidence", waiting.flagged.count),
+            ("Figures matched with little confidence: see Reviews", waiting.flagged.count),
         ):
             sheet.write_string(row, 0, label)
             sheet.write_number(row, 1, count, self.whole)
@@ -260,10 +266,9 @@ class Writing:
         sheet.freeze_panes(1, 0)  # the columns of sums are those of every table below
         sheet.set_column(0, 0, 64)
         sheet.set_column(1, 4, 20)
-        inventory = self.content.layout is ReportLayout.GHG_INVENTORY
         view = self.view
-        lines = view.inventory if inventory else [x for x in view.inventory if x.totals.count]
-        row = self.sums(sheet, 0, "Scope and category", lines, None)
+        lines = self.content.inventory or [line for line in view.inventory if line.totals.count]
+        row = self.sums(sheet, 0, "Scope and category", lines, None, missing=True)
         row = self.sums(sheet, row, "Category", view.by_category, of_column("category"))
         row = self.sums(sheet, row, "Month", view.by_month, of_column("month"))
         row = self.sums(sheet, row, "Region", view.by_region, of_column("region"))
@@ -308,14 +313,14 @@ class Writing:
         label: str,
         lines: Sequence[Line],
         by: Callable[[str], Conditions | None] | None,
-        most: int = MOST_LINES,
+        missing: bool = False,
     ) -> int:
         """Write a table of sums with its total; return the row after a blank one.
 
         `by(label)` gives the conditions that find a line's figures; without figures, or where a
         line has no such condition, the value stands alone. The total is always a formula.
         """
-        lines = cut(lines, most)
+        lines = cut(lines, MOST_LINES)
         alike = Counter(map(folded, (line.label for line in lines)))
         for place, name in enumerate((label, *FIGURES)):
             sheet.write_string(row, place, name, self.head)
@@ -325,15 +330,20 @@ class Writing:
             sheet.write_string(row, 0, text(line.label))
             alone = bool(self.listed) and alike[folded(line.label)] == 1
             wanted = by(line.label) if by and alone else None
-            self.figures(sheet, row, 1, line.totals, wanted)
+            self.figures(sheet, row, 1, line.totals, wanted, missing)
         row += 1
         self.total(sheet, first, row, 1, summed(lines))
         return row + 2
 
     def figures(
-        self, sheet: Any, row: int, place: int, totals: Totals, wanted: Conditions | None
-    ) -> None:
-        """Write a count and its sums, as formulas where conditions find the figures."""
+        self, sheet: Any, row: int, place: int, totals: Totals, wanted: Conditions | None,
+        missing: bool = False,
+    ) -> None:  # fmt: skip
+        """Write a count and its sums, as formulas where conditions find the figures; of no figure
+        that it is `missing`, if so."""
+        if not totals.count and missing:
+            sheet.write_string(row, place, NOT_REPORTED)
+            return
         sheet.write_number(row, place, totals.count, self.whole)
         for away, column, value in kilograms(totals):
             made = self.listed.summed(column, wanted) if wanted else None
@@ -364,24 +374,6 @@ def foreign_words(view: Overview) -> str:
     """Return how much rests on another place's factor; nothing when nothing does."""
     found = foreign(view.fallbacks)
     return f"{found.kg_co2e / 1000:,.1f} t CO2e" if found.count else ""
-
-
-def of_scope(label: str) -> Conditions | None:
-    """Return the condition of a scope's line."""
-    keys = {
-        "Scope 1": "1", "Scope 2": "2", "Scope 3": "3", "Not assigned": NO_SCOPE,
-    }  # fmt: skip
-    return (("scope", keys.get(label, OUTSIDE_SCOPES)),)
-
-
-def of_column(column: str) -> Callable[[str], Conditions | None]:
-    """Return the conditions of lines whose label is the key in a column."""
-
-    def made(label: str) -> Conditions | None:
-        found = condition(column, label)
-        return ((column, found),) if found else None
-
-    return made
 
 
 def folded_keys(group: Group) -> tuple[str, ...]:

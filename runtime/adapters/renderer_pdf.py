@@ -163,7 +163,9 @@ def percent(part: float | None) -> str:
     """Write a share; a dash where there is nothing to share."""
     if part is None:
         return "–"
-    return f"{part:.1%}" if abs(part) >= 0.001 or part == 0 else "< 0.1%"
+    if abs(part) >= 0.001 or part == 0:
+        return f"{part:.1%}"
+    return "< 0.1%" if part > 0 else "> -0.1%"
 
 
 def tables(view: Overview) -> list[tuple[str, list[Line]]]:
@@ -203,15 +205,16 @@ def pictures(view: Overview) -> dict[str, str]:
 
 
 def without_gaps(labels: Sequence[str]) -> list[str]:
-    """Return months with those between them that have no figure; years stay as they are."""
+    """Return months with those between them that have no figure; a year alone comes before its
+    months, where it belongs."""
     months = sorted(label for label in labels if len(label) == 7)
-    years = sorted(label for label in labels if len(label) != 7)
     if not months:
-        return years
+        return sorted(labels)
     first, last = (int(m[:4]) * 12 + int(m[5:]) - 1 for m in (months[0], months[-1]))
     if last - first > MOST_MONTHS:
-        return years + months
-    return years + [f"{n // 12}-{n % 12 + 1:02d}" for n in range(first, last + 1)]
+        return sorted(labels)
+    between = {f"{n // 12:04d}-{n % 12 + 1:02d}" for n in range(first, last + 1)}
+    return sorted(between.union(labels))
 
 
 def svg(text: str) -> str:

@@ -270,8 +270,8 @@ def test_what_waits_is_told_apart_from_what_is_counted_and_may_change(
     assert "2 of these figures (0.90 t CO2e, credits as amounts) are listed for review" in page
     summary = {row[0]: row[1] for row in told.workbook.values["Summary"].iter_rows(
         values_only=True, max_col=2)}  # fmt: skip
-    assert summary["… waiting for a person, in no figure"] == 2
-    assert summary["Figures matched with little confidence"] == 2
+    assert summary["… waiting for a person, in no figure: see Reviews"] == 2
+    assert summary["Figures matched with little confidence: see Reviews"] == 2
     assert summary["… their kg CO2e, credits as amounts"] == 900
 
 

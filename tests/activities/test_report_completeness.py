@@ -95,7 +95,7 @@ def test_a_report_speaks_of_its_own_figures_and_of_the_rows_of_their_files_only(
     assert not any("little confidence" in note for note in notes)
     found = in_summary(made(uploader, generate, run, ReportFormat.EXCEL, wanted=wanted))
     assert found["Rows of the files that these figures are from"] == 3
-    assert found["Figures matched with little confidence"] == 0
+    assert found["Figures matched with little confidence: see Reviews"] == 0
     assert found["Rows waiting for a person in files without a figure here"] == 30
 
 
@@ -198,3 +198,33 @@ def test_an_example_of_why_rows_have_no_figure_names_its_file_where_there_are_se
     assert "Whyrowshavenofigure" in shown
     assert "a.csv:Row13:apersondecidedthatnoemissionfactorfits.2" in shown
     assert "beread" not in shown
+
+
+def test_the_workbook_lists_what_waits_and_the_figures_that_may_change(
+    uploader: Uploader, generate: GenerateReports, two_files: Any, run: Any
+) -> None:
+    file = two_files[1]
+    held = add(
+        uploader, Decision, file_id=file.file_id, activity_key=uuid7().hex,
+        activity={"name": "=Strange"}, row_count=30, volume_total=1.0, outcome="held",
+        method="offline", confidence=0.3, candidates=[], reasons=[], fallbacks=[],
+    )  # fmt: skip
+    add(
+        uploader, Review, file_id=file.file_id, decision_id=held, row_count=30,
+        reason_code="no_candidate", reason="Nothing fits.", kg_at_risk=12.5,
+    )  # fmt: skip
+    flagged(uploader, two_files[0])  # has no figure
+    emission(uploader, file, 9, 7.0, scope=1)  # makes the file one of scope 1's
+    columns = ("File name", "Name", "State", "Rows", "Figures", "kg CO2e", "Estimated kg CO2e")
+
+    def listed(wanted: EmissionFilter) -> list[tuple[Any, ...]]:
+        data = made(uploader, generate, run, ReportFormat.EXCEL, wanted=wanted)
+        head, *rows = Workbook(data).values["Reviews"].iter_rows(values_only=True)
+        assert head[:7] == columns
+        return [row[:7] for row in rows]
+
+    waits = ("spend.csv", "=Strange", "waits for a person, in no figure", 30, 0, None, 12.5)
+    unsure = ("spend.csv", None, "in the figures, with little confidence", 2, 2, 1000, None)
+    assert listed(EmissionFilter()) == [waits, unsure]
+    assert listed(EmissionFilter(scope=(1,))) == [waits]
+    assert listed(EmissionFilter(scope=(2,))) == []

@@ -31,7 +31,7 @@ from db.queries.report_duplicates import duplicates
 from db.queries.report_fallbacks import fallbacks
 from runtime.adapters.renderer_csv import CsvRenderer
 from runtime.adapters.renderer_excel import ExcelRenderer
-from runtime.adapters.renderer_pdf import PdfRenderer, tonnes_of
+from runtime.adapters.renderer_pdf import PdfRenderer, percent, tonnes_of, without_gaps
 from runtime.adapters.storage_local import LocalStorage
 from tests.activities.making_reports import Workbook, ask, made, pages, squeezed, stored
 from tests.activities.test_report import add, done, emission, row_of
@@ -238,3 +238,22 @@ def test_years_are_the_sums_of_their_months_and_what_has_no_date_comes_last() ->
 )
 def test_tonnes_never_have_three_decimals(whole: int, kg: int, shown: str) -> None:
     assert tonnes_of(Totals(1, Decimal(whole), Decimal()))(Decimal(kg)) == shown
+
+
+@pytest.mark.parametrize(
+    ("part", "shown"),
+    [
+        (0.5, "50.0%"), (0.0, "0.0%"), (0.0004, "< 0.1%"), (-0.0004, "> -0.1%"),
+        (-0.25, "-25.0%"), (None, "–"),
+    ],
+)  # fmt: skip
+def test_a_small_share_keeps_its_sign(part: float | None, shown: str) -> None:
+    assert percent(part) == shown
+
+
+def test_a_year_without_months_stands_where_it_belongs() -> None:
+    months = without_gaps(["2024", "2023-12", "2024-02", "2021"])
+    assert months == ["2021", "2023-12", "2024", "2024-01", "2024-02"]
+    far = without_gaps(["2024", "1924-01", "2024-03"])
+    assert far == ["1924-01", "2024", "2024-03"]
+    assert without_gaps(["2025", "2024"]) == ["2024", "2025"]

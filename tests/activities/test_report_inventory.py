@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
+import io
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,7 +15,7 @@ from sqlmodel import Session
 from activities.report import GenerateReports
 from core.reporting import ReportFormat, ReportLayout
 from db.queries.emissions import EmissionFilter
-from tests.activities.making_reports import made, pages, squeezed
+from tests.activities.making_reports import Workbook, made, pages, squeezed
 from tests.activities.test_report import done, emission
 from tests.activities.test_report_formats import generate, ledger
 from tests.factories import Uploader
@@ -67,6 +70,34 @@ def test_a_scope_of_the_base_year_alone_is_compared_too(
     # 500 / 1,000 − 1 = −50 %; (500 + 250) / (3,000 + 1,000) − 1 = −81.25 %
     assert "Scope11.00000.5000-50.0%Scope2notreported0.2500–Scope33.0000notreported–" in shown
     assert "Total4.00000.7500-81.2%" in shown
+
+
+def test_every_format_of_the_inventory_tells_nothing_reported_from_nothing_emitted(
+    uploader: Uploader, generate: GenerateReports, ledger: None, run: Any
+) -> None:
+    file = done(uploader, "zero.csv")
+    emission(uploader, file, 2, 0.0, scope=3, scope3_category=5)
+    emission(uploader, file, 3, 0.25, scope=3, scope3_category=5)
+
+    def written(kind: ReportFormat, **values: Any) -> bytes:
+        return made(uploader, generate, run, kind, layout=ReportLayout.GHG_INVENTORY, **values)
+
+    for details in (False, True):
+        table = written(ReportFormat.CSV, details=details).decode("utf-8-sig")
+        lines = [row for row in csv.DictReader(io.StringIO(table)) if row["record"] == "inventory"]
+        sums = {row["name"]: (row["emissions"], row["kg_co2e"]) for row in lines}
+        assert len([name for name in sums if name.startswith("Scope 3.")]) == 15
+        assert sums["Scope 3.5: Waste generated in operations"] == ("2", "0.25")
+        assert sums["Scope 3.6: Business travel"] == ("", "")
+        assert sums["Scope 1: direct emissions"] == ("2", "0.3")
+        assert sum(Decimal(kg or 0) for _, kg in sums.values()) == Decimal("8838.051")
+    sheet = Workbook(written(ReportFormat.EXCEL)).values["By scope and category"]
+    shown = {row[0]: row[1:3] for row in sheet.iter_rows(max_row=20, max_col=3, values_only=True)}
+    assert shown["Scope 3.5: Waste generated in operations"] == (2, 0.25)
+    assert shown["Scope 3.6: Business travel"] == ("not reported", None)
+    assert "Scope3.6:Businesstravelnotreported" in squeezed(pages(written(ReportFormat.PDF)))
+    plain = made(uploader, generate, run, ReportFormat.CSV).decode("utf-8-sig")
+    assert "inventory" not in plain
 
 
 def test_the_reasons_of_rejected_rows_are_counted_by_row_and_without_what_is_no_activity(
