@@ -11,9 +11,12 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 
 from activities import metrics
 from core import contracts
+from core.reporting import ReportStatus
 from runtime import logging as logs
 
 log = logging.getLogger("tonnage.activity")
+# of a report: it waits for its turn, or belongs to a later run
+NOT_ENDED = (contracts.WAITING, ReportStatus.GENERATING)
 
 
 class WatchActivities(Interceptor):
@@ -67,7 +70,7 @@ def count(activity_type: str, result: Any) -> None:
         case contracts.FinishResult():
             failed = activity_type == "fail_file"
             metrics.count(metrics.FILES, outcome="failed" if failed else "completed")
-        case contracts.ReportResult() if result.status != contracts.WAITING:
+        case contracts.ReportResult() if result.status not in NOT_ENDED:
             metrics.count(metrics.REPORTS, outcome=result.status)
 
 

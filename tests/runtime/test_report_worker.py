@@ -15,10 +15,11 @@ import pytest
 from sqlalchemy import Engine, insert, text
 from sqlmodel import Session
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
-from temporalio.testing import WorkflowEnvironment
+from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
 from temporalio.worker import Worker
 
-from core.contracts import ReportRef, ReportResult
+from activities.sweep import SweepOrphans
+from core.contracts import ReportRef, ReportResult, SweepInput
 from core.permissions import Reach
 from core.reporting import ReportFormat, ReportType
 from db.engine import tenant_session
@@ -178,6 +179,36 @@ async def test_a_report_that_is_cancelled_takes_its_layout_with_it(
     assert layouts() == []
     with Session(platform_engine) as session:
         assert session.scalar(text("SELECT status FROM reports")) == "failed"
+
+
+async def test_a_report_that_is_cancelled_and_retried_at_once_is_made(
+    temporal: WorkflowEnvironment, settings: Settings, platform_engine: Engine,
+    clean_database: None, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    hanging = Hanging()
+    monkeypatch.setattr(layout_child, "lay_out", hanging)
+    ref = ask(Uploader.make(platform_engine, make_storage(settings)), ReportFormat.PDF)
+    pipeline = TemporalPipeline(temporal.client, match_batch_size=200)
+    async with working(temporal.client, settings):
+        first = await start(temporal.client, ref)
+        await until(lambda: len(hanging.begun) == 1)
+        with Session(platform_engine) as session:  # as the API does both
+            scope = (session, ref.organization_id, ref.report_id)
+            reports.fail_report(*scope, "The report was cancelled; retry writes it.")
+            session.commit()
+            await pipeline.cancel_report(ref)
+            asked = reports.criteria_of(reports.get_report(*scope))
+            reports.reopen_report(*scope, asked)
+            session.commit()
+        await start(temporal.client, ref)  # joins the one that is ending
+        with pytest.raises(WorkflowFailureError):
+            await first.result()
+        hanging.released.set()
+        sweep = SweepOrphans(platform_engine, pipeline)
+        swept = await ActivityEnvironment().run(sweep.start_orphans, SweepInput(older_than_s=0))
+        assert swept.reports == 1
+        again = temporal.client.get_workflow_handle(first.id, result_type=ReportResult)
+        assert (await again.result()).status == "completed"
 
 
 class Ending:
