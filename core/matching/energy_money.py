@@ -69,6 +69,7 @@ def _electricity(reading: Reading) -> bool:
     told = set(told_words(words(reading.query.name)))
     if told & listed("electricity") or _account_is(reading, listed("electricity")):
         return True
+    told |= set(words(reading.query.description or ""))
     power = {"power", "elec", "electric", "luz", "electrical"}
     return bool(told & power) and bool(set(reading.tokens) & listed("power_bill"))
 

@@ -24,6 +24,12 @@ def table() -> dict[str, tuple[str, ...]]:
 
     Of vendors: `vendor`: names and words that say nothing of what was bought; `form` and
     `processor`: what stands behind or before the name of a firm, `generic`: words of such names.
+    `ambiguous`: names of firms that are words of goods too.
+
+    `bookkeeping`: ways of booking and buying, and goods in general: alone they name no product.
+    `owed`: of accounts of what is owed. `rates_of`: beside "rates" they make it a tax on premises.
+    `recharged`: charged on, unless one of `rechargeable_goods` is bought.
+
     `electricity` is always power, `power_bill` beside "power" or "elec" makes it power,
     `electrical_goods` does not.
     """

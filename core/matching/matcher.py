@@ -14,6 +14,7 @@ from core.matching.own import own_matches
 from core.matching.physical_match import match_physical
 from core.matching.reading import Reading, read_activity
 from core.matching.spend_match import embedded, match_spend
+from core.matching.unspecific import Purchase, doubted, purchase_of
 from core.records import ActivityQuery, Decision, Dimension, EmissionFactor, Thresholds
 
 KEPT_CANDIDATES = 20
@@ -38,30 +39,32 @@ class OfflineMatcher:
         Python's lock, and each of the two keeps a core busy.
         """
         decisions: dict[int, Decision] = {}
-        spend: dict[int, Reading] = {}
+        spend: dict[int, tuple[Reading, Purchase]] = {}
 
         def decide(place: int) -> None:
             found = self._without_spend(queries[place], thresholds)
-            if isinstance(found, Reading):
-                spend[place] = found
-            else:
+            if isinstance(found, Decision):
                 decisions[place] = found
+            else:
+                spend[place] = found
 
         money = [p for p, q in enumerate(queries) if q.dimension is Dimension.MONEY]
         for place in money:
             decide(place)
-        lines = [queries[place] for place in spend]
+        lines = [purchase.query for _, purchase in spend.values()]
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="embed") as beside:
             vectors = beside.submit(embedded, self.index, lines)
             for place in set(range(len(queries))).difference(money):
                 decide(place)
             found = match_spend(self.index, lines, vectors.result(), thresholds, self.keep)
-        for (place, reading), decision in zip(spend.items(), found, strict=True):
-            decisions[place] = self._doubted(reading, decision)
+        for (place, line), decision in zip(spend.items(), found, strict=True):
+            decisions[place] = self._doubted(*line, decision, thresholds)
         return [decisions[place] for place in range(len(queries))]
 
-    def _without_spend(self, query: ActivityQuery, thresholds: Thresholds) -> Decision | Reading:
-        """Decide what needs no spend ranking; what was read goes there."""
+    def _without_spend(
+        self, query: ActivityQuery, thresholds: Thresholds
+    ) -> Decision | tuple[Reading, Purchase]:
+        """Decide what needs no spend ranking; what was read and bought goes there."""
         own = own_matches(self.index, query, thresholds, self.keep)
         if own is not None:
             return own
@@ -75,11 +78,17 @@ class OfflineMatcher:
         vendor = nothing_but_a_vendor(reading)
         if vendor is not None:
             return held(query, PRODUCT_UNKNOWN, vendor)
-        return reading
+        purchase = purchase_of(reading)
+        if isinstance(purchase, str):
+            return held(query, PRODUCT_UNKNOWN, purchase)
+        return reading, purchase
 
-    def _doubted(self, reading: Reading, decision: Decision) -> Decision:
+    def _doubted(
+        self, reading: Reading, purchase: Purchase, decision: Decision, thresholds: Thresholds
+    ) -> Decision:
         """Say what the sector that was found does not tell."""
         if not decision.candidates:
             return decision
         best = self.factors[decision.candidates[0].factor_id]
+        decision = doubted(purchase, best, decision, thresholds)
         return without_burning(reading, best, decision)

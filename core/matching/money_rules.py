@@ -87,10 +87,12 @@ def _booking(reading: Reading) -> bool:
     entries = {tokens[place] for hit in hits for place in hit.span}
     if entries and set(told) <= entries | listed("filler"):
         return True
+    if "rates" in entries and set(told) <= entries | listed("filler") | listed("rates_of"):
+        return True  # the British tax on premises
     mostly = sum(token in listed("mostly") for token in told)
     if mostly and mostly >= len(told) / 2:
         return True
-    return _account_tells(reading, told, bool(entries) or bool(mostly))
+    return _accounttells(reading, told, bool(entries) or bool(mostly))
 
 
 def _pair(told: Collection[str], one: str, other: str) -> bool:
@@ -99,7 +101,7 @@ def _pair(told: Collection[str], one: str, other: str) -> bool:
     return bool(first) and bool(second) and len(first | second) > 1
 
 
-def _account_tells(reading: Reading, told: list[str], hinted: bool) -> bool:
+def _accounttells(reading: Reading, told: list[str], hinted: bool) -> bool:
     """Tell whether the account that a line stands in makes it no purchase."""
     query = reading.query
     account = words(query.type or "")
@@ -123,7 +125,9 @@ def nothing_but_a_vendor(reading: Reading) -> str | None:
     nothing = set(content_stems(" ".join(listed("vendor")), expand=False))
     informative = [token for token in told if token not in listed("vendor")]
     if informative and _names_a_firm(query.name):
-        informative = [token for token in informative if _tells(token)]
+        informative = [token for token in informative if tells(token)]
+        if set(informative) <= listed("ambiguous"):
+            informative = []
     if informative or not set(more) <= nothing:
         return None
     if not told:
@@ -150,8 +154,8 @@ def _known() -> tuple[frozenset[str], tuple[str, ...]]:
     return frozenset(stem(w) for w in found), tuple(long)
 
 
-def _tells(token: str) -> bool:
-    """Tell whether a word of a firm's name says what it sells."""
+def tells(token: str) -> bool:
+    """Tell whether a word says what is sold, of a firm's name or an account's."""
     if token in listed("form") or token in listed("generic") or token in listed("processor"):
         return False
     stems, long = _known()
