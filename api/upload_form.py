@@ -15,6 +15,7 @@ from starlette.datastructures import FormData, UploadFile
 
 from api.errors import ApiError, Fault, shown_name
 from core.errors import FileRejected
+from core.normal_form import normal
 from core.parsing.kinds import (
     ALLOWED,
     EXTENSIONS,
@@ -61,6 +62,7 @@ TEXT_FOUND = {
 }
 FIELDS = {"file", "project_id", "region", "reporting_year", "mapping", "upstream"}
 MAX_FILENAME = 255
+MAX_REGION = 100
 SNIFFED_BYTES = 64 * 1024
 GZIP_MARK = b"\x1f\x8b"
 YEARS = range(1990, 2101)
@@ -95,7 +97,7 @@ class Upload:
 
 def clean_filename(given: str) -> str:
     """Return a name that is safe to show and store; it never becomes part of a path or key."""
-    name = unicodedata.normalize("NFC", given.encode("utf-8", "ignore").decode())
+    name = normal("NFC", given.encode("utf-8", "ignore").decode())
     name = re.split(r"[/\\]", name)[-1]
     name = "".join(c for c in INVISIBLE.sub("", name) if unicodedata.category(c) not in BREAKS)
     name = name.strip(" .")
@@ -223,6 +225,9 @@ class _Fields:
 
     def region(self) -> str | None:
         text = self._text("region")
+        if text and len(text) > MAX_REGION:
+            self._fault("region", "string_too_long", f"must be at most {MAX_REGION} characters")
+            return None
         region = parse_region(text) if text else None
         if region is None or isinstance(region, str):
             return region

@@ -9,8 +9,8 @@ remembered decision to a row it was never made for. Noise costs a match more, ne
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 
+from core.normal_form import normal
 from core.records import Basis, Dimension
 
 # Changing what goes into a key orphans every remembered decision: then raise this.
@@ -19,7 +19,7 @@ _VERSION = "1"
 
 def fold(text: str | None) -> str:
     """Return the form in which texts are compared: NFKC, casefolded, white space as one space."""
-    return " ".join(unicodedata.normalize("NFKC", text or "").casefold().split())
+    return " ".join(normal("NFKC", text or "").casefold().split())
 
 
 def activity_key(

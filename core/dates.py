@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import Literal
 
 from core.money import country_of
+from core.normal_form import normal
 from core.short_cache import short_cache
 
 FIRST_YEAR, LAST_YEAR = 1970, 2100  # outside of these it is a typing error, or no date
@@ -141,7 +142,7 @@ def region_order(region: str | None) -> DateOrder:
 
 
 def _fold(text: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", text.translate({0x2019: "'", 0x2011: "-"}))
+    decomposed = normal("NFKD", text.translate({0x2019: "'", 0x2011: "-"}))
     plain = "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
     folded = _TIME.sub("", " ".join(plain.split()))
     return _WEEKDAY.sub("", folded).strip(" ,")

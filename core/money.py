@@ -6,10 +6,10 @@ A symbol that several countries use is read by region, and otherwise refused: ne
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
+from core.normal_form import normal
 from core.short_cache import short_cache
 
 
@@ -115,7 +115,7 @@ def parse_currency(
 
     `words=False` leaves out "pounds", which is also a weight. Returns an ISO 4217 code.
     """
-    folded = unicodedata.normalize("NFKC", text or "").strip()
+    folded = normal("NFKC", text or "").strip()
     if not folded:
         return CurrencyProblem("currency_missing", "No currency is given; name it, e.g. EUR.")
     if folded.upper() in ISO_4217 and (folded.isupper() or folded.upper() in _ANY_CASE):

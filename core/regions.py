@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from core.normal_form import normal
 from core.region_names import CA_PROVINCES, COUNTRIES, EGRID, US_STATES
 from core.short_cache import short_cache
 
@@ -34,7 +35,7 @@ UNKNOWN = RegionProblem(
 
 
 def _fold(text: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    decomposed = normal("NFKD", text.casefold())
     plain = "".join(c for c in decomposed if not unicodedata.combining(c))
     return re.sub(r"[^a-z0-9]+", " ", plain).strip()
 
@@ -81,7 +82,7 @@ def parse_region(text: str | None, *, us_states: bool = False) -> str | RegionPr
     """
     if len(text or "") > _LONGEST:
         return UNKNOWN
-    written = unicodedata.normalize("NFKC", text or "").strip()
+    written = normal("NFKC", text or "").strip()
     folded = _fold(written)
     if not folded:
         return MISSING

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from core.normal_form import normal
 from core.records import Basis
 
 FORMS: dict[str, str] = {
@@ -255,11 +256,11 @@ def basis_texts(text: str) -> list[str]:
 
 def squash(text: str) -> str:
     """Return `text` without accents, capitals, spaces, dots, hyphens and brackets."""
-    decomposed = unicodedata.normalize("NFKD", text)
+    decomposed = normal("NFKD", text)
     plain = "".join(c for c in decomposed if not unicodedata.combining(c))
     return _DROPPED.sub("", plain).casefold()
 
 
 def squash_exact(text: str) -> str:
     """Return `text` as `squash` does, keeping its capitals."""
-    return _DROPPED.sub("", unicodedata.normalize("NFKC", text))
+    return _DROPPED.sub("", normal("NFKC", text))

@@ -11,6 +11,8 @@ import unicodedata
 from functools import cache
 from importlib import resources
 
+from core.normal_form import normal
+
 _LONGEST = 4  # words of a name
 
 
@@ -29,7 +31,7 @@ def _table() -> dict[str, tuple[str, ...]]:
 
 def plain(text: str) -> str:
     """Fold case and accents, make every run of other signs one blank."""
-    folded = unicodedata.normalize("NFKD", text.casefold())
+    folded = normal("NFKD", text.casefold())
     kept = "".join(c for c in folded if not unicodedata.combining(c))
     return re.sub(r"[^a-z0-9]+", " ", kept).strip()
 

@@ -12,12 +12,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from core.normal_form import normal
 from core.records import ActivityQuery, Candidate, EmissionFactor
 
 # Part of every question's hash, as the words below are; kept with every answer.
@@ -92,7 +92,7 @@ def redacted(text: str | None) -> str | None:
         text = text[:_MAX_READ].rpartition(" ")[0] or text[:MAX_TEXT]
     # Half a surrogate pair is no Unicode: neither the hash nor the request could be written.
     text = text.encode("utf-8", "replace").decode()
-    text = unicodedata.normalize("NFKC", text)
+    text = normal("NFKC", text)
     for pattern in (_MAIL, _IBAN, _CARD, _PHONE):
         text = pattern.sub("[removed]", text)
     return text[:MAX_TEXT]

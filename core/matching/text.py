@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from functools import cache
 from importlib import resources
 
+from core.normal_form import normal
 from core.short_cache import short_cache
 
 # Function words of the languages we read; they say nothing of the activity.
@@ -23,7 +24,7 @@ STOP = frozenset(_STOP_WORDS.split())
 @short_cache(20_000)
 def plain(text: str) -> str:
     """Fold case and accents, other signs to one blank: "Heizöl-EL" → "heizol el"."""
-    folded = unicodedata.normalize("NFKD", text.casefold().replace("ß", "ss"))
+    folded = normal("NFKD", text.casefold().replace("ß", "ss"))
     kept = "".join(c for c in folded if not unicodedata.combining(c))
     return re.sub(r"[^a-z0-9]+", " ", kept.replace("ł", "l").replace("ø", "o")).strip()
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from core.money import currency_in
+from core.normal_form import normal
 from core.records import Dimension, Field
 from core.units import Unit, parse_unit
 
@@ -162,7 +163,7 @@ class Heading:
 def fold_heading(text: str) -> str:
     """Return a heading without accents, capitals, punctuation and CamelCase."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)
-    decomposed = unicodedata.normalize("NFKD", spaced)
+    decomposed = normal("NFKD", spaced)
     plain = "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
     return re.sub(r"[^a-z0-9]+", " ", plain.replace("ß", "ss")).strip()
 

@@ -195,6 +195,30 @@ def test_a_field_that_would_be_lost_is_refused(client, alpha) -> None:
     assert (fault["pointer"], fault["code"]) == ("#/region", "repeated")
 
 
+@pytest.mark.parametrize(
+    "region", ["a" + " " * 64_000 + "b", "GB," * 2_000 + "GB", "a" + "\u0301\u0323" * 10_000]
+)
+def test_a_region_longer_than_any_name_is_not_looked_at(client, alpha, storage, region) -> None:
+    answer = upload(client, alpha, region=region)
+    [fault] = problem(answer, 422, "validation_failed")["errors"]
+    assert (fault["pointer"], fault["code"]) == ("#/region", "string_too_long")
+    assert stored_files(storage, alpha) == []
+
+
+@pytest.mark.parametrize("region", ["GB," * 33 + "G", "a" + "\u0301\u0323" * 49 + "b"])
+def test_a_region_of_nonsense_is_refused_as_one_fault(client, alpha, region) -> None:
+    answer = upload(client, alpha, region=region)
+    [fault] = problem(answer, 422, "validation_failed")["errors"]
+    assert (fault["pointer"], fault["code"]) == ("#/region", "region_unknown")
+
+
+def test_a_filename_of_marks_without_end_is_cut() -> None:
+    found = clean_filename("a" + "\u0301\u0323" * 16_000 + "b.csv")
+    assert found.startswith("ạ")
+    assert found.endswith("b.csv")
+    assert len(found) < 40
+
+
 def test_a_mapping_that_names_a_column_twice_is_refused(client, alpha) -> None:
     answer = upload(client, alpha, mapping='{"Menge": "volume", "Wert": "amount", "Menge": "unit"}')
     (fault,) = problem(answer, 422, "validation_failed")["errors"]
