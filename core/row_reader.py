@@ -88,13 +88,11 @@ class RowReader:
         self._column = column
         texts = Texts(*cells)
         name = texts.name or texts.description or texts.kind
-        if (problem := _problem_of_names(name, texts.kind)) is not None:
-            self._issue(number, problem, Severity.REJECTED)
-            return None
+        problem = _problem_of_names(name, texts.kind)
         setting = self._setting(texts.region, texts.date, texts.year)
         quantity = self._quantity(texts, typed, setting)
-        if isinstance(quantity, RowProblem):
-            self._issue(number, quantity, Severity.REJECTED)
+        if problem is not None or isinstance(quantity, RowProblem):
+            self._reject(number, texts, setting, problem, quantity)
             return None
         for warning in setting.warnings:
             self._issue(number, warning, Severity.WARNING)
@@ -305,6 +303,27 @@ class RowReader:
         if home is None or is_open:
             return RowProblem("currency_missing", Field.CURRENCY, _MESSAGES["currency_missing"])
         return Measure(unit(home), "", (*used, "currency_defaulted"))
+
+    def _reject(
+        self,
+        number: int,
+        texts: Texts,
+        setting: Setting,
+        problem: RowProblem | None,
+        quantity: Quantity | RowProblem,
+    ) -> None:
+        """Reject a row for the first fault and list the others as warnings, so that one correction
+        of the file is enough."""
+        found = [] if problem is None else [problem]
+        if isinstance(quantity, RowProblem):
+            found.append(quantity)
+            if texts.unit and quantity.field is Field.VOLUME:
+                measure = self._measure(texts.unit, texts.currency, "", setting.region)
+                found += [measure] if isinstance(measure, RowProblem) else []
+        first, *others = (*found, *setting.warnings)
+        self._issue(number, first, Severity.REJECTED)
+        for other in others:
+            self._issue(number, other, Severity.WARNING)
 
     def _issue(self, number: int, problem: RowProblem, severity: Severity) -> None:
         at, column = self._column, self._headings[problem.field]

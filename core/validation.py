@@ -85,7 +85,8 @@ def validate_part(table: pa.Table, context: ValidationContext) -> tuple[pa.Table
     """Type the rows of one raw part (RAW_SCHEMA), of which the columns VALIDATED are enough.
 
     Returns a table of TYPED_SCHEMA in the order of the rows, and the issues: for each raw row that
-    is not in the table exactly one of severity rejected, for rows in it warnings only.
+    is not in the table exactly one of severity rejected, and warnings of what else is wrong with
+    it; for rows in it warnings only.
     """
     if not set(VALIDATED) <= set(table.schema.names):
         raise ValueError("not a raw part")

@@ -252,6 +252,25 @@ def test_what_costs_only_a_date_or_region_is_a_warning(tmp_path: Path) -> None:
     assert rows[0].flags == ("region_unknown",)
 
 
+def test_a_rejected_row_lists_everything_that_is_wrong_with_it(tmp_path: Path) -> None:
+    _, issues = validated(
+        tmp_path,
+        HEAD + "Gas,12.5,buckets,Atlantis,2024-06-31,,\nGas,many,buckets,GB,2024-01-31,,\n"
+        f"{'x' * 601},many,kWh,GB,31.06.2024,,\nGas,-5,kWh,GB,2024-06-31,,\n",
+    )
+    found: dict[int, list[tuple[str, str]]] = {}
+    for issue in issues:
+        found.setdefault(issue.row_number, []).append((issue.severity.value, issue.code))
+    assert found == {
+        2: [("rejected", "unit_unknown"), ("warning", "region_unknown"),
+            ("warning", "date_invalid")],
+        3: [("rejected", "number_invalid"), ("warning", "unit_unknown")],
+        4: [("rejected", "text_too_long"), ("warning", "number_invalid"),
+            ("warning", "date_invalid")],
+        5: [("rejected", "negative_quantity"), ("warning", "date_invalid")],
+    }  # fmt: skip
+
+
 def test_a_period_is_flagged(tmp_path: Path) -> None:
     row = one(tmp_path, "Gas,12,kWh,GB,Q3 2024,,")
     assert (row.activity_on, row.year, row.flags) == (dt.date(2024, 7, 1), 2024, ("date_period",))
