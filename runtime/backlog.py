@@ -38,12 +38,19 @@ async def watch(
                 try:
                     count, age_s = await backlog(client, queue, kind)
                 except (RPCError, RuntimeError) as error:
-                    log.info("the backlog is unknown: %s", type(error).__name__)
+                    log.info("the backlog of %s is unknown: %s", queue, why(error))
                     continue
                 labels = {"queue": queue, "kind": kind}
                 counts.set(count, labels)
                 ages.set(age_s, labels)
         await asyncio.sleep(every_s)
+
+
+def why(error: RPCError | RuntimeError) -> str:
+    """Return what the server said, or why it could not be asked."""
+    if isinstance(error, RPCError):
+        return f"{error.status.name}: {error.message}"
+    return str(error)
 
 
 async def backlog(client: Client, queue: str, kind: str) -> tuple[int, float]:

@@ -305,11 +305,18 @@ def explain(api: Api, file_id: str, console: Console) -> None:
     lines += ["", *(f"· {r['sentence']}" for r in match["reasons"])]
     lines += [f"· asked for {f['kind']} {f['requested']}, used {f['used']}"
               for f in one["calculation"]["fallbacks"]]  # fmt: skip
-    others = [c["name"] for c in match["candidates"][1:4]]
+    others = [with_basis(api, c) for c in match["candidates"][1:4]]
     if others:
         lines.append(f"· considered next: {'; '.join(others)}")
     title = f"{one['activity_name']}: {one['emission_kg_co2e']:,.4f} kg CO2e, step by step"
     console.print(Panel(Text("\n".join(lines)), title=Text(title), title_align="left"))
+
+
+def with_basis(api: Api, candidate: Json) -> str:
+    """Name a candidate; factors of net and gross calorific value often share their name."""
+    factor = api.find(f"/v1/emission-factors/{candidate['factor_id']}")
+    basis = factor and factor["basis"]
+    return f"{candidate['name']} ({basis} calorific value)" if basis else str(candidate["name"])
 
 
 def make_report(api: Api, file_id: str, target: Path, tend: Callable[[], None]) -> Path:

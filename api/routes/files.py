@@ -83,7 +83,9 @@ UPLOAD_FORM: dict[str, Any] = {
                             "description": (
                                 "JSON: column heading or letter → field, or `ignore`. The keys "
                                 "decimal_separator (`.` or `,`), date_order (`dmy` or `mdy`), "
-                                "unit and currency are settings for the whole file."
+                                "unit and currency are settings for the whole file. A heading "
+                                "that the file does not have shows when it is parsed: it then "
+                                "fails with `mapping_unknown_column`."
                             ),
                             "examples": ['{"Menge": "volume", "decimal_separator": ","}'],
                         },

@@ -26,7 +26,9 @@ class FileAccepted(Answer):
 class RowCounts(Answer):
     """Every row of the file; total is always the sum of calculated, in review and rejected."""
 
-    total: int = Field(description="All rows: calculated, in_review and rejected together")
+    total: int = Field(
+        description="All rows: calculated, in_review and rejected; no_activity is part of rejected"
+    )
     calculated: int
     in_review: int
     rejected: int = Field(
@@ -132,7 +134,10 @@ class RowIssueItem(Answer):
     row: int = Field(description="As a spreadsheet program shows it, from 1")
     column: str | None = Field(description="Heading of the column; null: the row as a whole")
     code: str = Field(description="Stable code of what is wrong")
-    severity: str = Field(description="`rejected`: the row has no figure; `warning`: it has one")
+    severity: str = Field(
+        description="`rejected`: for this the row has no figure; `warning`: it has one, or is "
+        "rejected for another fault and has this one too"
+    )
     message: str = Field(description="What is wrong and what to do, for a person")
     value: str | None = Field(description="The value as text, cut to 200 characters")
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 from temporalio.common import MetricMeter
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 
 from runtime import backlog
@@ -59,3 +60,9 @@ async def test_tasks_that_nobody_takes_show_with_their_age(temporal: WorkflowEnv
     watching.cancel()
     with suppress(asyncio.CancelledError):
         await watching
+
+
+def test_an_unknown_backlog_says_why() -> None:
+    refused = RPCError("namespace is not there", RPCStatusCode.NOT_FOUND, b"")
+    assert backlog.why(refused) == "NOT_FOUND: namespace is not there"
+    assert backlog.why(RuntimeError("cannot connect")) == "cannot connect"

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from rich.console import Console
 
-from runtime.demo import Api, delete_former
+from runtime.demo import Api, delete_former, with_basis
 from runtime.demo_uploads import NAME, remember, remembered
 from runtime.dev import Addresses, DevStack
 
@@ -81,6 +81,21 @@ def test_an_upload_that_somebody_deleted_is_forgotten(
     delete_former(api, workbook, tmp_path)
     assert remembered(tmp_path) == []
     assert set(files.sha256) == {"person", "other"}
+
+
+@pytest.mark.parametrize(
+    ("basis", "shown"), [("net", "Natural gas (net calorific value)"), (None, "Natural gas")]
+)
+def test_factors_of_one_name_are_told_apart_by_their_calorific_value(
+    api: Api, basis: str | None, shown: str
+) -> None:
+    answer = httpx.Response(200, json={"basis": basis})
+    with httpx.Client(
+        base_url="http://api", transport=httpx.MockTransport(lambda _: answer)
+    ) as client:
+        before, api.client = api.client, client
+        assert with_basis(api, {"factor_id": "x", "name": "Natural gas"}) == shown
+        api.client = before
 
 
 @pytest.mark.parametrize("held", ["", "{", "{}", "[1, null]"])
