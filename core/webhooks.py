@@ -62,13 +62,25 @@ class Outgoing:
     secrets: Sequence[str]
 
 
+class NoAnswer(StrEnum):
+    """Why there was no answer. Whether a name leads nowhere or to where it may not, is not told:
+    whoever writes the URL must not find out what our network knows."""
+
+    ADDRESS_UNUSABLE = "address_unusable"
+    CONNECTION_FAILED = "connection_failed"
+    TLS_FAILED = "tls_failed"
+    TIMEOUT = "timeout"
+    ANSWER_INVALID = "answer_invalid"
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the endpoint said; no status when there was no answer, for whatever reason."""
+    """What the endpoint said; no status when there was no answer, and then why."""
 
     status: int | None
     duration_ms: int
     retry_after_s: float | None = None
+    problem: NoAnswer | None = None
 
     @property
     def delivered(self) -> bool:

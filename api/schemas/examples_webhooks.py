@@ -30,8 +30,8 @@ DELIVERY_ITEM: dict[str, Any] = {
     "event": "file.completed",
     "status": "delivered",
     "attempts": [
-        {"number": 1, "status_code": 503, "duration_ms": 41, "attempted_at": AT},
-        {"number": 2, "status_code": 204, "duration_ms": 38, "attempted_at": AT},
+        {"number": 1, "status_code": 503, "problem": None, "duration_ms": 41, "attempted_at": AT},
+        {"number": 2, "status_code": 204, "problem": None, "duration_ms": 38, "attempted_at": AT},
     ],
     "next_attempt_at": None,
     "created_at": AT,

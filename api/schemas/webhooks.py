@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
 from api.schemas.common import Answer, Body, Pagination, Patch, storable
-from core.webhooks import DeliveryStatus, DisabledBy, EventType
+from core.webhooks import DeliveryStatus, DisabledBy, EventType, NoAnswer
 
 
 def distinct(events: tuple[EventType, ...]) -> tuple[EventType, ...]:
@@ -103,6 +103,10 @@ class AttemptItem(Answer):
 
     number: int
     status_code: int | None
+    problem: NoAnswer | None = Field(
+        description="Why there was no answer; `address_unusable`: the name has none, or one that "
+        "may not be called"
+    )
     duration_ms: int
     attempted_at: dt.datetime
 

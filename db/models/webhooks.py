@@ -84,5 +84,6 @@ class WebhookAttempt(SQLModel, table=True):
     delivery_id: UUID = key_column()
     number: int = Field(primary_key=True)
     status_code: int | None = None
+    problem: str | None = None
     duration_ms: int
     attempted_at: dt.datetime | None = time_column(nullable=False)

@@ -140,7 +140,7 @@ def add_attempt(
     session.execute(
         insert(ATTEMPT).values(
             organization_id=organization_id, delivery_id=delivery.id, number=number,
-            status_code=answer.status, duration_ms=answer.duration_ms,
+            status_code=answer.status, duration_ms=answer.duration_ms, problem=answer.problem,
         )
     )  # fmt: skip
     _change(session, organization_id, delivery.id, attempts=number, last_status_code=answer.status)

@@ -31,6 +31,10 @@ class Refused(httpx2.TransportError):
     """The address may not be called; nothing was sent."""
 
 
+class Unresolved(httpx2.ConnectError):
+    """The name has no address."""
+
+
 def resolve(host: str, port: int) -> Sequence[str]:
     """Return the addresses of a host, in the order in which the system prefers them."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -84,9 +88,9 @@ class PinnedTransport(httpx2.AsyncHTTPTransport):
         try:
             found = await loop.run_in_executor(_resolving, self._resolver, host, port)
         except (OSError, UnicodeError) as error:
-            raise httpx2.ConnectError("the name cannot be resolved", request=request) from error
+            raise Unresolved("the name cannot be resolved", request=request) from error
         if not found:
-            raise httpx2.ConnectError("the name has no address", request=request)
+            raise Unresolved("the name has no address", request=request)
         if not all(self._policy.allows(address) for address in found):
             raise Refused("the address may not be called", request=request)
         return found

@@ -14,8 +14,8 @@ import httpx2
 from standardwebhooks import Webhook
 
 from core.egress import EgressPolicy
-from core.webhooks import Answer, Outgoing
-from runtime.adapters.egress import Resolver, make_client, resolve
+from core.webhooks import Answer, NoAnswer, Outgoing
+from runtime.adapters.egress import Refused, Resolver, Unresolved, make_client, resolve
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +47,7 @@ class HttpWebhookSender:
         began = time.monotonic()
         status: int | None = None
         retry_after: float | None = None
+        problem: NoAnswer | None = None
         try:
             async with (
                 # The client's timeouts are of each read: a byte every ten seconds would hold us
@@ -68,7 +69,24 @@ class HttpWebhookSender:
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, TimeoutError) as error:
             # With a status the endpoint has decided; how its body went on does not matter.
             log.info("webhook %s: %s", message.event_id, type(error).__name__)
-        return Answer(status, round(1000 * (time.monotonic() - began)), retry_after)
+            problem = problem_of(error) if status is None else None
+        return Answer(status, round(1000 * (time.monotonic() - began)), retry_after, problem)
+
+
+def problem_of(error: BaseException) -> NoAnswer:
+    """Return why there was no answer."""
+    if isinstance(error, (Refused, Unresolved, httpx2.InvalidURL)):
+        return NoAnswer.ADDRESS_UNUSABLE
+    if isinstance(error, (TimeoutError, httpx2.TimeoutException)):
+        return NoAnswer.TIMEOUT
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            return NoAnswer.TLS_FAILED
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, (httpx2.NetworkError, httpx2.ConnectError)):
+        return NoAnswer.CONNECTION_FAILED
+    return NoAnswer.ANSWER_INVALID
 
 
 def headers(message: Outgoing) -> dict[str, str]:

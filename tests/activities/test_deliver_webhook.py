@@ -19,6 +19,7 @@ from core.webhooks import (
     MAX_ATTEMPTS,
     SECRET_PURPOSE,
     Answer,
+    NoAnswer,
     delay_after,
     place_of,
 )
@@ -93,7 +94,9 @@ async def test_eight_attempts_over_a_day_with_the_same_id_and_body(
 ) -> None:
     webhook_id = endpoints.add()
     [ref] = endpoints.emit()
-    deliver, sender = deliveries(worker_engine, BROKEN, Answer(None, 15_000), Answer(302, 5))
+    deliver, sender = deliveries(
+        worker_engine, BROKEN, Answer(None, 15_000, problem=NoAnswer.TIMEOUT), Answer(302, 5)
+    )
     delays = await exhaust(deliver, ref)
     assert len(delays) == MAX_ATTEMPTS - 1
     for delay, own in zip(delays, DELAYS_S, strict=True):
@@ -102,8 +105,9 @@ async def test_eight_attempts_over_a_day_with_the_same_id_and_body(
     assert len({(m.event_id, m.payload) for m in sender.sent}) == 1
     row = endpoints.delivery(ref)
     assert (row.status, row.attempts) == ("failed", MAX_ATTEMPTS)
-    logged = endpoints.rows("SELECT status_code FROM webhook_attempts ORDER BY number")
+    logged = endpoints.rows("SELECT status_code, problem FROM webhook_attempts ORDER BY number")
     assert [r.status_code for r in logged] == [500, None] + [302] * 6
+    assert [r.problem for r in logged] == [None, "timeout"] + [None] * 6
     assert endpoints.webhook(webhook_id).consecutive_failures == 1
     assert endpoints.webhook(webhook_id).enabled
 

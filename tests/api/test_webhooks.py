@@ -213,7 +213,9 @@ def test_the_log_shows_every_attempt_by_page_status_and_event(client, world, alp
     rest = get(limit=1, cursor=page["pagination"]["next_cursor"])
     [found] = rest["deliveries"]
     assert (found["id"], found["next_attempt_at"]) == (str(first), None)
-    assert [(a["number"], a["status_code"]) for a in found["attempts"]] == [(1, None), (2, 204)]
+    assert [(a["number"], a["status_code"], a["problem"]) for a in found["attempts"]] == [
+        (1, None, "timeout"), (2, 204, None),
+    ]  # fmt: skip
     assert [d["id"] for d in get(status="delivered")["deliveries"]] == [str(first)]
     assert [d["id"] for d in get(event="webhook.test")["deliveries"]] == [str(second)]
     assert get(event="report.completed")["deliveries"] == []
@@ -224,9 +226,15 @@ def add_attempt(world, organization_id: UUID, delivery_id: UUID, number: int, st
         connection.execute(
             text(
                 "INSERT INTO webhook_attempts (organization_id, delivery_id, number, status_code,"
-                " duration_ms) VALUES (:o, :d, :n, :s, 7)"
+                " problem, duration_ms) VALUES (:o, :d, :n, :s, :p, 7)"
             ),
-            {"o": organization_id, "d": delivery_id, "n": number, "s": status},
+            {
+                "o": organization_id,
+                "d": delivery_id,
+                "n": number,
+                "s": status,
+                "p": None if status else "timeout",
+            },
         )
 
 

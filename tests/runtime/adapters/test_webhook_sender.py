@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from core.egress import EgressPolicy
-from core.webhooks import Outgoing
+from core.webhooks import NoAnswer, Outgoing
 from db.ids import uuid7
 from runtime.adapters.egress import Refused, make_client
 from runtime.adapters.webhook_sender import HttpWebhookSender, retry_after_s
@@ -96,6 +96,7 @@ async def test_an_endpoint_that_does_not_answer_in_time_gave_no_answer(receiver)
     receiver.silent = threading.Event()
     answer = await HttpWebhookSender(OPEN, timeout_s=0.2).send(message(receiver.url))
     assert (answer.status, answer.delivered) == (None, False)
+    assert answer.problem is NoAnswer.TIMEOUT
     assert len(receiver.received) == 1
 
 
@@ -107,7 +108,17 @@ async def test_a_body_without_end_is_not_read_to_the_end(receiver) -> None:
 
 async def test_nothing_listens_there(receiver) -> None:
     answer = await HttpWebhookSender(OPEN).send(message("http://127.0.0.1:1/"))
-    assert answer.status is None
+    assert (answer.status, answer.problem) == (None, NoAnswer.CONNECTION_FAILED)
+
+
+async def test_a_name_that_leads_nowhere_is_told_like_one_that_leads_to_where_it_may_not() -> None:
+    def nowhere(host: str, port: int) -> Sequence[str]:
+        raise OSError("no such name")
+
+    for resolver in (nowhere, lambda *_: [], lambda *_: ["10.0.0.1"]):
+        sender = HttpWebhookSender(EgressPolicy(), resolver=resolver)
+        answer = await sender.send(message("https://hooks.example.org/"))
+        assert (answer.status, answer.problem) == (None, NoAnswer.ADDRESS_UNUSABLE)
 
 
 async def test_a_deployment_that_is_not_open_sends_nothing_to_itself(receiver) -> None:
@@ -190,6 +201,7 @@ async def test_the_judged_address_is_called_under_the_name_of_its_certificate(tm
         sender = HttpWebhookSender(OPEN, resolver=Rebinding(["127.0.0.1"]), verify=client)
         answer = await sender.send(message(f"https://other.example.org:{receiver.port}/"))
         assert answer.status is None  # a certificate of another name
+        assert answer.problem is NoAnswer.TLS_FAILED
         assert len(receiver.received) == 1
 
 
