@@ -120,9 +120,11 @@ def content_of(
     kind = ReportType(report.report_type or ReportType.EMISSION_SUMMARY)
     columns = group_columns(effective_groups(kind, asked.group_by))
     scope = (session, report.organization_id, asked.reach, asked.wanted)
-    totals = written.totals = report_figures.sum_all(*scope)
     files = report_files.contributing(*scope)
-    waiting, again = report_files.waiting(*scope, files), duplicates(*scope)
+    listed = report_files.listed(session, report.organization_id, files)
+    totals, flagged = report_figures.sum_all(*scope, listed)
+    waiting, again = report_files.waiting(*scope, files, flagged), duplicates(*scope)
+    written.totals = totals
     written.contents = contents_of(waiting, again)
     with_details = shows_details(kind, asked.include_details)
     written.expected = totals.count if with_details else 0
@@ -147,7 +149,7 @@ def content_of(
         overview, groups = overview_of(session, report, asked, columns, waiting, files)
         factors = report_overview.used_factors(*scope)
         issues = report_rejections.rejected_rows(session, report.organization_id, files)
-        reviews = report_reviews.reviews(*scope, files)
+        reviews = report_reviews.reviews(*scope, files, listed)
         for rows in (factors, issues, reviews):
             opened.enter_context(closing(rows))
         return replace(

@@ -6,21 +6,20 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Uuid, and_, any_, func, literal, select
+from sqlalchemy import and_, func, select
 from sqlmodel import Session
 
 from core.contracts import FileStatus
-from core.overview import Waiting
+from core.overview import NOTHING, Waiting
 from core.permissions import Reach
 from core.records import Outcome
 from core.reporting import Totals
-from db.models import Decision, Emission, File, Review
+from db.models import Decision, File, Review
 from db.queries.emission_sums import files_with_figures
 from db.queries.emission_sums import undated as figures_undated
-from db.queries.emissions import EmissionFilter, conditions, exact_sum
-from db.queries.report_figures import CELLS
+from db.queries.emissions import EmissionFilter
+from db.queries.report_figures import among
 
-E: Any = Emission
 FILE: Any = File
 REVIEW: Any = Review
 DECISION: Any = Decision
@@ -57,7 +56,7 @@ def contributing(
     if whole_files(wanted):
         return found
     ids = files_with_figures(session, organization_id, reach, wanted)
-    return [*found, FILE.id == any_(literal(ids, ARRAY(Uuid())))]
+    return [*found, among(FILE.id, ids)]
 
 
 def whole_files(wanted: EmissionFilter) -> bool:
@@ -71,9 +70,10 @@ def waiting(
     reach: Reach,
     wanted: EmissionFilter,
     files: list[Any],
+    flagged: Totals = NOTHING,
 ) -> Waiting:
     """Return what became of the rows of `files`, and what is in no figure for want of a person or
-    of a date."""
+    of a date; `flagged` are the sums of the figures that are listed for review."""
     rows = session.execute(
         select(
             func.count(),
@@ -96,7 +96,7 @@ def waiting(
         no_activity=rows[5],
         kg_in_review=held_kg(session, organization_id, files),
         elsewhere=elsewhere,
-        flagged=flagged(*scope),
+        flagged=flagged,
         undated=figures_undated(*scope) if dated else None,
     )
 
@@ -127,32 +127,23 @@ def held_kg(session: Session, organization_id: UUID, files: list[Any]) -> float:
     return float(kg)
 
 
-def flagged(
-    session: Session, organization_id: UUID, reach: Reach, wanted: EmissionFilter
-) -> Totals:
-    """Return the sums of the report's figures that are listed for review; credits as amounts.
-
-    Only figures of decisions that are listed are read: mostly few.
-    """
-    count, kg, biogenic = session.execute(
-        select(
-            func.count(),
-            exact_sum(func.abs(CELLS["kg_co2e"])),
-            exact_sum(func.abs(CELLS["biogenic_kg_co2"])),
-        ).where(
-            *conditions(organization_id, reach, wanted), E.decision_id.in_(listed(organization_id))
+def listed(session: Session, organization_id: UUID, files: list[Any]) -> list[UUID]:
+    """Return the decisions of `files` that are used and listed for review."""
+    return [
+        row[0]
+        for row in session.execute(
+            select(REVIEW.decision_id)
+            .join(
+                DECISION,
+                and_(
+                    DECISION.organization_id == organization_id, DECISION.id == REVIEW.decision_id
+                ),
+            )
+            .where(
+                REVIEW.organization_id == organization_id,
+                *OPEN,
+                FLAGGED,
+                REVIEW.file_id.in_(select(FILE.id).where(*files)),
+            )
         )
-    ).one()
-    return Totals(int(count), kg, biogenic)
-
-
-def listed(organization_id: UUID) -> Any:
-    """Return the SELECT of the decisions that are used and listed for review."""
-    return (
-        select(REVIEW.decision_id)
-        .join(
-            DECISION,
-            and_(DECISION.organization_id == organization_id, DECISION.id == REVIEW.decision_id),
-        )
-        .where(REVIEW.organization_id == organization_id, *OPEN, FLAGGED)
-    )
+    ]

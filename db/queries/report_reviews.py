@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -13,8 +13,8 @@ from core.permissions import Reach
 from core.reporting import MOST_ISSUES, Cell
 from db.models import Decision, Emission, EmissionFactor, File, Review
 from db.queries.emissions import EmissionFilter, conditions
-from db.queries.report_figures import CELLS, FETCHED_ROWS
-from db.queries.report_files import FLAGGED, OPEN, listed
+from db.queries.report_figures import CELLS, FETCHED_ROWS, among
+from db.queries.report_files import FLAGGED, OPEN
 
 E: Any = Emission
 F: Any = EmissionFactor
@@ -32,17 +32,16 @@ def reviews(
     reach: Reach,
     wanted: EmissionFilter,
     files: list[Any],
+    listed: Sequence[UUID],
 ) -> Generator[tuple[Cell, ...], None, None]:
     """Yield the open reviews, cells as REVIEW_COLUMNS: first what waits, the largest first.
 
     Of what is listed those that have figures in the report. `files` are conditions on the files:
-    db.queries.report_files.contributing.
+    db.queries.report_files.contributing; `listed` the decisions of these that are listed.
     """
     own = (
         select(E.decision_id, func.count().label("figures"), func.sum(CELLS["kg_co2e"]).label("kg"))
-        .where(
-            *conditions(organization_id, reach, wanted), E.decision_id.in_(listed(organization_id))
-        )
+        .where(*conditions(organization_id, reach, wanted), among(E.decision_id, listed))
         .group_by(E.decision_id)
         .subquery("own")
     )
