@@ -144,30 +144,26 @@ def content_of(
         layout=asked.layout,
         duplicates=again,
     )
-    in_layout = asked.layout is ReportLayout.GHG_INVENTORY
     if wants_overview:
         overview, groups = overview_of(session, report, asked, columns, waiting, files)
-        factors = report_overview.used_factors(*scope)
-        issues = report_rejections.rejected_rows(session, report.organization_id, files)
-        reviews = report_reviews.reviews(*scope, files, listed)
-        for rows in (factors, issues, reviews):
-            opened.enter_context(closing(rows))
-        return replace(
-            content,
-            overview=overview,
-            groups=written.through_groups(iter(groups)),
-            factors=factors,
-            issues=issues,
-            reviews=reviews,
-            inventory=overview.inventory if in_layout else (),
+        shown = replace(content, overview=overview, groups=written.through_groups(iter(groups)))
+        rows_of = (
+            report_overview.used_factors(*scope),
+            report_rejections.rejected_rows(session, report.organization_id, files),
+            report_reviews.reviews(*scope, files, listed),
         )
-    streamed = report_figures.sum_groups(*scope, columns)
-    opened.enter_context(closing(streamed))
-    return replace(
-        content,
-        groups=written.through_groups(streamed),
-        inventory=inventory_of(*scope) if in_layout else (),
-    )
+        for rows in rows_of:
+            opened.enter_context(closing(rows))
+        factors, issues, reviews = rows_of
+        shown = replace(shown, factors=factors, issues=issues, reviews=reviews)
+    else:
+        streamed = report_figures.sum_groups(*scope, columns)
+        opened.enter_context(closing(streamed))
+        shown = replace(content, groups=written.through_groups(streamed))
+    if asked.layout is not ReportLayout.GHG_INVENTORY:
+        return shown
+    lines = shown.overview.inventory if shown.overview else inventory_of(*scope)
+    return replace(shown, inventory=lines)
 
 
 def notes(session: TenantSession, report: Report, asked: queries.Criteria) -> list[Note]:

@@ -12,7 +12,7 @@ from sqlmodel import Session
 from core.permissions import Reach
 from core.reporting import MOST_ISSUES, Cell
 from db.models import Decision, Emission, EmissionFactor, File, Review
-from db.queries.emissions import EmissionFilter, conditions
+from db.queries.emissions import EmissionFilter, conditions, exact_sum
 from db.queries.report_figures import CELLS, FETCHED_ROWS, among
 from db.queries.report_files import FLAGGED, OPEN
 
@@ -39,12 +39,7 @@ def reviews(
     Of what is listed those that have figures in the report. `files` are conditions on the files:
     db.queries.report_files.contributing; `listed` the decisions of these that are listed.
     """
-    own = (
-        select(E.decision_id, func.count().label("figures"), func.sum(CELLS["kg_co2e"]).label("kg"))
-        .where(*conditions(organization_id, reach, wanted), among(E.decision_id, listed))
-        .group_by(E.decision_id)
-        .subquery("own")
-    )
+    own = _figures_of(organization_id, reach, wanted, listed)
     estimate = case((FLAGGED, None), else_=REVIEW.kg_at_risk)
     query = (
         select(
@@ -85,3 +80,17 @@ def reviews(
     with session.execute(query) as rows:
         for row in rows:
             yield tuple(row)
+
+
+def _figures_of(
+    organization_id: UUID, reach: Reach, wanted: EmissionFilter, listed: Sequence[UUID]
+) -> Any:
+    """Return number and sum of the report's figures of each decision that is listed."""
+    return (
+        select(
+            E.decision_id, func.count().label("figures"), exact_sum(CELLS["kg_co2e"]).label("kg")
+        )
+        .where(*conditions(organization_id, reach, wanted), among(E.decision_id, listed))
+        .group_by(E.decision_id)
+        .subquery("own")
+    )

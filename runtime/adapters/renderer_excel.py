@@ -230,6 +230,14 @@ class Writing:
             sheet.write_string(row, 1, text(value))
             row += 1
         row = self.sums(sheet, row + 1, "Scope", self.view.by_scope, of_scope)
+        row = self.completeness(sheet, row, issues) + 1
+        for note in (note for note in self.content.notes if not note.told):
+            sheet.write_string(row, 0, note.label)
+            sheet.write_string(row, 1, text(note.text))
+            row += 1
+
+    def completeness(self, sheet: Any, row: int, issues: int) -> int:
+        """Write what became of the rows, and what is in no sum; return the next row."""
         waiting = self.view.waiting
         for label, count in (
             ("Rows of the files that these figures are from", waiting.rows),
@@ -255,11 +263,7 @@ class Writing:
             sheet.write_string(row, 0, label)
             sheet.write_number(row, 1, kg, self.kg)
             row += 1
-        row += 1
-        for note in (note for note in self.content.notes if not note.told):
-            sheet.write_string(row, 0, note.label)
-            sheet.write_string(row, 1, text(note.text))
-            row += 1
+        return row
 
     def by_scope(self, sheet: Any) -> None:
         """Write the inventory, then categories, months and regions."""
