@@ -49,6 +49,25 @@ def source_of(name: str) -> SourceMeta:
     return meta
 
 
+@cache
+def edition_of(release: str, year: int) -> str | None:
+    """Return the shipped edition of a release's publication for a year, itself included."""
+    meta = _sources().get(release)
+    if meta is None:
+        return None
+    family = release.rpartition("-")[0]
+    return next(
+        (
+            name
+            for name, other in sorted(_sources().items())
+            if other.data_year == year
+            and other.publisher == meta.publisher
+            and name.rpartition("-")[0] == family
+        ),
+        None,
+    )
+
+
 def shipped_digest(name: str) -> str:
     """Return the sha256 of a shipped release's table: what may never change under its name."""
     return hashlib.sha256(_table(name).encode()).hexdigest()

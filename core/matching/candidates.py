@@ -64,6 +64,7 @@ class LibraryIndex:
         self.editions = Editions([*(entry.factor for entry in entries), *spend.factors])
         self.by_id = {entry.factor.id: entry.factor for entry in entries}
         self.by_id |= {factor.id: factor for factor in spend.factors}
+        self.releases = frozenset(factor.release for factor in self.by_id.values())
         self._by_key: dict[tuple[Dimension, str, str, frozenset[str]], list[Entry]] = defaultdict(
             list
         )

@@ -6,6 +6,10 @@ why this factor and not its neighbour.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from core.factors.editions import covers
+from core.factors.library import edition_of
 from core.matching.reading import Reading
 from core.records import Basis, Dimension, EmissionFactor, Reason
 
@@ -148,3 +152,20 @@ def conventions(reading: Reading, factor: EmissionFactor, owner: str | None) -> 
     if reading.repaired:
         rule("spelling", "Spelling was repaired: " + "; ".join(reading.repaired[:3]) + ".")
     return rules
+
+
+def edition_at_hand(
+    factor: EmissionFactor, year: int | None, pinned: Collection[str]
+) -> Reason | None:
+    """Return the hint that the edition of the activity's year is shipped and not pinned."""
+    if year is None or covers(factor, year):
+        return None
+    edition = edition_of(factor.release, year)
+    if edition is None or edition in pinned:
+        return None
+    return Reason(
+        "edition_not_pinned",
+        f"The figure of {factor.release} is used for {year}; the edition of that year, {edition}, "
+        "is shipped and not pinned. To use it, add it to factor_releases (PATCH "
+        "/v1/organizations/{id}) and recalculate.",
+    )

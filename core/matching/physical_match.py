@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from core.factors.editions import covers
 from core.matching.candidates import KEY_FACET, SEGMENT, Entry, LibraryIndex
 from core.matching.confidence import physical_confidence, text_confidence
-from core.matching.conventions import ALTERNATES, LOCAL_KINDS, conventions
+from core.matching.conventions import ALTERNATES, LOCAL_KINDS, conventions, edition_at_hand
 from core.matching.decide import (
     LOW_CONFIDENCE,
     NO_CANDIDATE,
@@ -62,6 +62,8 @@ def match_physical(
     notes = _notes(best.factor, region, reading)
     confidence = physical_confidence(reading, how, _gap(scored), notes)
     rules = conventions(reading, best.factor, owner)
+    if (unpinned := edition_at_hand(best.factor, query.year, index.releases)) is not None:
+        rules.append(unpinned)
     return decided(
         query, [s for s, _ in scored[:keep]], confidence, thresholds, rules,
         _fallbacks(reading, best.factor, region, place),

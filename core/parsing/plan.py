@@ -21,6 +21,7 @@ from core.parsing.body import Body, Lines, body_of
 from core.parsing.columns import assign, is_other, mapped_columns, tells_credits, why_not
 from core.parsing.filling import Filling
 from core.parsing.headings import fields_of, read_heading
+from core.parsing.other_numbers import other_numbers
 from core.parsing.profiles import profiles_of
 from core.parsing.remembered import RememberedMapping, signature_of
 from core.parsing.report import ColumnReport, ParseOptions
@@ -303,6 +304,8 @@ class _Planner:
         where = f'Sheet "{self._sheet[:60]}": ' if self._sheet else ""
         plan.notes += [where + note for note in duplicate_headings(self._header.headings)]
         plan.notes += [where + note for note in self._left_out(plan)]
+        known = self._header.headings, self._profiles, self._mapped
+        plan.notes += [where + note for note in other_numbers(plan.columns, *known)]
         plan.notes += [
             f"{where}{what} were read as {scale}s, as is stated."
             for what, scale, field_read in (

@@ -89,6 +89,23 @@ def test_a_foreign_proxy_and_another_year_are_disclosed(matcher: OfflineMatcher)
     assert Fallback("year", "2023", "2025") in decision.fallbacks
 
 
+def test_the_edition_of_the_year_is_named_where_it_is_shipped_and_not_pinned(
+    matcher: OfflineMatcher, library: list[EmissionFactor]
+) -> None:
+    asked = ask("Electricity", "kWh", year=2024)
+    decision = decide(matcher, asked)
+    (hint,) = (r for r in decision.reasons if r.code == "edition_not_pinned")
+    assert "desnz-2024" in hint.sentence
+    assert "factor_releases" in hint.sentence
+    for year in (2025, 2023, None):  # of its year, of a year of which nothing is shipped, of none
+        others = decide(matcher, ask("Electricity", "kWh", year=year)).reasons
+        assert "edition_not_pinned" not in {r.code for r in others}
+    both = LibraryIndex.build([*library, *load_release("desnz-2024").factors])
+    pinned = decide(OfflineMatcher(both), asked)
+    assert pinned.candidates[0].release == "desnz-2024"
+    assert "edition_not_pinned" not in {r.code for r in pinned.reasons}
+
+
 def test_a_rule_that_was_applied_is_stated(matcher: OfflineMatcher) -> None:
     codes = {r.code for r in decide(matcher, ask("Mains gas", "kWh")).reasons}
     assert "gross_cv_default" in codes

@@ -158,6 +158,25 @@ def test_further_columns_with_units_are_pointed_out(tmp_path: Path) -> None:
     assert any("Column C also carries a unit and was not" in note for note in found.report.notes)
 
 
+def test_another_column_that_could_be_the_quantity_is_named(tmp_path: Path) -> None:
+    text = "Item,Qty A,Qty B,Unit\nDiesel,1,2,l\nPetrol,3,4,l\n"
+    found = parse(tmp_path, text)
+    assert found.data("volume") == [("1",), ("3",)]
+    (note,) = (note for note in found.report.notes if "Qty B" in note)
+    assert note.startswith('Column B ("Qty A") was taken as the quantity; column C ("Qty B") holds')
+    assert note.endswith("Say in the mapping which one counts.")
+    said = parse(tmp_path, text, mapping={"Qty B": "volume"})
+    assert not any("Qty A" in note for note in said.report.notes)
+
+
+@pytest.mark.parametrize(
+    "heading", ["Meter number", "Invoice no", "Unit price", "VAT %", "Cost centre"]
+)
+def test_other_numbers_are_no_quantity(tmp_path: Path, heading: str) -> None:
+    found = parse(tmp_path, f"Item,Quantity,{heading},Unit\nDiesel,1,2,l\nPetrol,3,4,l\n")
+    assert not any("could be it" in note for note in found.report.notes)
+
+
 def test_duplicate_headings_are_pointed_out_and_the_first_is_read(tmp_path: Path) -> None:
     found = parse(tmp_path, "Item,Quantity,Quantity,Unit\nDiesel,1,2,l\n")
     assert found.data("volume") == [("1",)]
