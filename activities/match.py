@@ -13,13 +13,14 @@ from activities.deciding import Deciding
 from activities.heartbeat import beating
 from activities.metrics import count_decisions
 from activities.objects import read_table
-from core.calculation import Held, calculate
+from core.calculation import Held
 from core.contracts import BatchRef, MatchResult
 from core.distinct import DistinctActivity
 from core.distinct_table import read_activities
 from core.keys import activities_key
 from core.ports import ExchangeRates, Storage
 from core.records import Decision, EmissionFactor, Outcome
+from core.total_figure import total_figure
 from db.engine import tenant_session
 from db.queries import pipeline, results
 
@@ -88,7 +89,7 @@ class MatchBatch:
         if factor_id is None and decision.candidates:
             factor_id = decision.candidates[0].factor_id
         if factor_id is not None:
-            outcome = calculate(one.as_row(), factors[factor_id], decision, self.rates)
+            outcome = total_figure(one, factors[factor_id], decision, self.rates)
             if isinstance(outcome, Held):
                 decision = replace(
                     decision,

@@ -11,12 +11,13 @@ from temporalio import activity
 
 from activities.deciding import Deciding
 from activities.heartbeat import beating
-from core.calculation import Held, calculate
+from core.calculation import Held
 from core.contracts import RematchRef, RematchResult
 from core.distinct import DistinctActivity
 from core.ports import ExchangeRates
 from core.recalculation import Proposal, ReasonCode, Status, propose
 from core.records import Decision, EmissionFactor
+from core.total_figure import total_figure
 from db.engine import tenant_session
 from db.queries import library, pipeline
 from db.queries import recalculating as queries
@@ -73,9 +74,9 @@ class RematchBatch:
         chosen = proposal.decision.factor_id
         if proposal.kept is not None or chosen is None:
             return proposal, None
-        total = DistinctActivity(one.query, one.row_count, one.volume_total).as_row()
+        total = DistinctActivity(one.query, one.row_count, one.volume_total)
         new = factors.get(chosen) or standing[chosen]
-        outcome = calculate(total, new, proposal.decision, self.rates)
+        outcome = total_figure(total, new, proposal.decision, self.rates)
         if isinstance(outcome, Held):
             kept = replace(proposal, decision=one.decision, kept=ReasonCode.NOW_HELD)
             return kept, None

@@ -14,12 +14,13 @@ from api.deps import Member
 from api.errors import ApiError
 from api.schemas.reviews import Resolution, ReviewAction
 from api.services import Services
-from core.calculation import Held, calculate
+from core.calculation import Held
 from core.contracts import ReviewRef
 from core.distinct import DistinctActivity
 from core.matching.remembered import reviewed
 from core.records import EmissionFactor
 from core.scopes import says_biogenic
+from core.total_figure import total_figure
 from db.engine import TenantSession, tenant_session
 from db.models import Decision
 from db.queries import audit, library, memory, pipeline, reviews
@@ -101,7 +102,7 @@ def check_calculation(decision: Decision, factor: EmissionFactor) -> None:
         query_of(decision.activity), decision.row_count, decision.volume_total
     )
     offered = reviewed(activity.query, factor, decision_of(decision))
-    figure = calculate(activity.as_row(), factor, offered, EcbRates())
+    figure = total_figure(activity, factor, offered, EcbRates())
     if isinstance(figure, Held):
         raise ApiError("factor_unusable", figure.reason.sentence, reason=figure.reason.code)
 

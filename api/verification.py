@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from api.errors import ApiError
 from api.schemas.emissions import Verified
 from core.calculation import Verification
@@ -60,13 +62,18 @@ def beside(found: Explained, recomputed: Verification) -> list[str]:
     differences = [
         f"the row has {name} {column!r}, its calculation {value!r}"
         for name, column, value in pairs
-        if column != value
+        if column != like(column, value)
     ]
     if factor is None:
         differences.append("the factor is no longer in the library")
-    elif factor.value_per_unit != stored["factor"]["value_per_unit"]:
+    elif factor.value_per_unit != float(stored["factor"]["value_per_unit"]):
         differences.append(
             f"the library has {factor.value_per_unit!r} kg CO2e per {factor.unit} for this factor, "
             f"the calculation {stored['factor']['value_per_unit']!r}"
         )
     return differences
+
+
+def like(column: Any, value: Any) -> Any:
+    """Return a value of JSON as the float that its column is: large ones come back as integers."""
+    return float(value) if isinstance(column, float) and value is not None else value

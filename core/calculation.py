@@ -6,7 +6,6 @@ is enough for `verify` to come to the same digits with nothing else at hand.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +25,7 @@ from core.records import (
     Reason,
 )
 from core.scopes import scope_of
+from core.stated_rate import stated_rate
 from core.units import Unit, UnitMismatch, convert, energy_unit, unit
 from core.upstream import LinkedFactor, LinkedFigure, linked_figures, linked_from_json
 
@@ -171,22 +171,24 @@ def calculate(
 
 
 def from_json(stored: Mapping[str, Any]) -> Calculation:
-    """Read back what `to_json` wrote."""
+    """Read back what `to_json` wrote; JSONB gives large whole numbers back as integers."""
     return Calculation(
-        emission_kg=stored["emission_kg"],
+        emission_kg=float(stored["emission_kg"]),
         scope=stored["scope"],
         scope3_category=stored["scope3_category"],
         scope_reason=stored["scope_reason"],
         category=stored["category"],
         calculation_method=stored["calculation_method"],
-        gases=tuple(GasPart(g["gas"], g["kg_co2e"], g["kg_gas"]) for g in stored["gases"]),
+        gases=tuple(
+            GasPart(g["gas"], float(g["kg_co2e"]), _float(g["kg_gas"])) for g in stored["gases"]
+        ),
         gwp_set=stored["gwp_set"],
         biogenic=stored["biogenic"],
         fallbacks=tuple(
             Fallback(f["kind"], f["requested"], f["used"]) for f in stored["fallbacks"]
         ),
         steps=tuple(
-            Step(s["text"], s["value"], s["unit"], s["source"], s["factor"])
+            Step(s["text"], float(s["value"]), s["unit"], s["source"], _float(s["factor"]))
             for s in stored["steps"]
         ),
         formula=stored["formula"],
@@ -194,6 +196,10 @@ def from_json(stored: Mapping[str, Any]) -> Calculation:
         factor=dict(stored["factor"]),
         linked=linked_from_json(stored.get("linked", ())),
     )
+
+
+def _float(value: float | None) -> float | None:
+    return None if value is None else float(value)
 
 
 def verify(stored: Mapping[str, Any]) -> Verification:
@@ -217,7 +223,7 @@ def verify(stored: Mapping[str, Any]) -> Verification:
     if emission != calculation.emission_kg:
         differences.append(f"emission {calculation.emission_kg!r}, recomputed {emission!r}")
     for part, per_unit in zip(calculation.gases, calculation.factor["gases"], strict=True):
-        if quantity * per_unit["kg_co2e"] != part.kg_co2e:
+        if quantity * float(per_unit["kg_co2e"]) != part.kg_co2e:
             differences.append(f"{part.gas} differs")
     for one in calculation.linked:
         if quantity * one.value_per_unit != one.emission_kg:
@@ -277,7 +283,7 @@ def _money(
 def _rate(
     row: ActivityRow, own: str, target: str, rates: ExchangeRates | None
 ) -> tuple[float, str] | Held:
-    stated = _stated_rate(row, own, target)
+    stated = stated_rate(row, own, target)
     if stated is not None:
         return stated, "the rate that the line itself states"
     if row.year is None:
@@ -294,17 +300,6 @@ def _rate(
             )
         )
     return found
-
-
-def _stated_rate(row: ActivityRow, own: str, target: str) -> float | None:
-    """Read a rate that the line states: "ledger rate 1 GBP = 1.2400 USD"."""
-    text = " ".join(filter(None, (row.activity_description, row.activity_name)))
-    pattern = rf"\b1(?:\.0+)?\s*{own}\s*=\s*(\d+(?:\.\d+)?)\s*{target}\b"
-    match = re.search(pattern, text)
-    if match is None:
-        return None
-    rate = float(match.group(1))
-    return rate if rate > 0 else None
 
 
 def _prices(

@@ -166,7 +166,7 @@ def row_of(
         unit_text=inputs["unit_text"],
         region_text=inputs["region_text"],
         date_text=inputs["date_text"],
-        volume=inputs["volume"],
+        volume=float(inputs["volume"]),
         unit=inputs["unit"],
         dimension=Dimension(inputs["dimension"]),
         basis=Basis(inputs["basis"]) if inputs["basis"] else None,

@@ -9,6 +9,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from core import exact
+
 if TYPE_CHECKING:
     from core.overview import Line, Overview
 
@@ -317,7 +319,7 @@ def plain_number(value: int | float | Decimal) -> str:
     if isinstance(value, float):
         written = repr(value)
         if "e" in written:
-            written = format(Decimal(written), "f")
+            written = format(exact.stored(value), "f")
     elif isinstance(value, Decimal):
         written = format(value, "f")
     else:

@@ -192,7 +192,12 @@ def linked_figures(
 
 def linked_from_json(stored: Iterable[Mapping[str, Any]]) -> tuple[LinkedFigure, ...]:
     """Read back what `LinkedFigure.to_json` wrote."""
-    return tuple(LinkedFigure(**one) for one in stored)
+    return tuple(LinkedFigure(**{**one, **_floats_of(one)}) for one in stored)
+
+
+def _floats_of(one: Mapping[str, Any]) -> dict[str, float]:
+    # JSONB gives large whole numbers back as integers
+    return {name: float(one[name]) for name in ("value_per_unit", "emission_kg")}
 
 
 def sum_of(figures: Iterable[LinkedFigure], *, upstream: bool) -> float | None:

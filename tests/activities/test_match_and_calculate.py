@@ -214,6 +214,22 @@ def test_an_amount_without_an_exchange_rate_is_held_and_never_converted_at_one(
     assert (francs.outcome, francs.kg_at_risk) == ("held", None)
 
 
+def test_a_figure_larger_than_what_the_world_emits_waits_for_a_person(stages: Stages) -> None:
+    data = CSV + b"Diesel for the moon,123456789012345678,litres,UK,2025\n"
+    ref = stages.calculated(data=data)
+    (row,) = stages.uploader.rows(
+        "SELECT r.reason_code, r.reason, d.outcome FROM decisions d JOIN reviews r"
+        " ON r.decision_id = d.id WHERE d.activity->>'name' = 'Diesel for the moon'",
+        ref,
+    )
+    assert (row.reason_code, row.outcome) == ("figure_too_large", "held")
+    assert "3.17e+17 kg CO2e" in row.reason  # x 2.57082 a litre
+    (count,) = stages.uploader.rows(
+        "SELECT count(*) FROM emissions WHERE file_id = :file_id AND deleted_at IS NULL", ref
+    )
+    assert count[0] == 2
+
+
 def test_figures_are_stored_once_and_explain_themselves(stages: Stages) -> None:
     ref = stages.calculated()
     result = stages.run(stages.calculate.calculate_part, PartRef(**ref.model_dump(), part=0))

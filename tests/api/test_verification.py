@@ -19,17 +19,22 @@ DIESEL = factor("desnz-2025", "1_101_1011_8_1")  # 2.57082 kg CO2e per litre
 @pytest.fixture
 def figure(world, alpha) -> UUID:
     """1,200 litres of diesel, calculated by the code that the pipeline uses."""
+    return calculated(world, alpha, 1200.0)
+
+
+def calculated(world: Any, alpha: Any, litres: float) -> UUID:
+    """Return a figure of diesel, calculated by the code that the pipeline uses."""
     file_id = world.file(alpha.id, alpha.email)
     factor_id = world.factor(alpha.id, unit="l")
     decision = Decision("k", Outcome.MATCHED, Method.OFFLINE, DIESEL.id, 0.9)
-    made = calculate(row("Diesel", 1200.0, "l"), DIESEL, decision, None)
+    made = calculate(row("Diesel", litres, "l"), DIESEL, decision, None)
     assert isinstance(made, Calculation)
     stored = made.to_json()
     stored["factor"]["id"] = str(factor_id)
     return UUID(
         str(
             world.emission(
-                alpha.id, file_id, 2, volume=1200.0, unit="l", calculated_emission=3084.984,
+                alpha.id, file_id, 2, volume=litres, unit="l", calculated_emission=made.emission_kg,
                 scope=1, scope3_category=None, emission_factor_id=factor_id, calculation=stored,
             )
         )
@@ -49,6 +54,13 @@ def test_an_untouched_figure_comes_out_the_same(client, alpha, figure) -> None:
         True, 3084.984, 3084.984,
     )  # fmt: skip
     assert body["formula"] == "1200.0 l × 2.57082 = 3084.984 kg CO2e"
+
+
+@pytest.mark.parametrize("litres", [123456789012345678.0, 3.3e22, -9.876543210987654e19, 2.0**80])
+def test_a_huge_figure_comes_out_the_same(client, alpha, world, litres: float) -> None:
+    answer = verified(client, alpha, calculated(world, alpha, litres))
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["same"]
 
 
 TAMPERED = {
