@@ -96,6 +96,13 @@ class CurrencyProblem:
     message: str
 
 
+# Before anything else: to fold a long cell takes seconds, and nobody may interrupt it.
+_LONGEST, _LONGEST_HOLDING = 100, 2_000  # characters of a currency; of a text that holds one
+_UNKNOWN = CurrencyProblem(
+    "currency_unknown", "This is no currency that we know; use an ISO code such as EUR."
+)
+
+
 def country_of(region: str | None) -> str | None:
     """Return the ISO alpha-2 part of a region code such as "US-CA"."""
     return region.split("-", 1)[0].upper() if region else None
@@ -115,7 +122,10 @@ def parse_currency(
 
     `words=False` leaves out "pounds", which is also a weight. Returns an ISO 4217 code.
     """
-    folded = normal("NFKC", text or "").strip()
+    written = (text or "").strip()
+    if len(written) > _LONGEST:
+        return _UNKNOWN
+    folded = normal("NFKC", written).strip()
     if not folded:
         return CurrencyProblem("currency_missing", "No currency is given; name it, e.g. EUR.")
     if folded.upper() in ISO_4217 and (folded.isupper() or folded.upper() in _ANY_CASE):
@@ -123,9 +133,7 @@ def parse_currency(
     key = re.sub(r"\s+", " ", folded.casefold())
     found = _SIGNS.get(key) or (_WEIGHT_WORDS.get(key) if words else None)
     if found is None:
-        return CurrencyProblem(
-            "currency_unknown", "This is no currency that we know; use an ISO code such as EUR."
-        )
+        return _UNKNOWN
     if isinstance(found, str):
         return found
     chosen = found.get(country_of(region) or "")
@@ -144,6 +152,7 @@ _SIGN = re.compile(
     r"(?:US|AU|CA|NZ|HK|SG|NT|MX|A|C|S|R)?[" + re.escape(_SIGN_CHARACTERS) + r"]|\bz[łl]\b|\bKč"
 )
 _CODE = re.compile(r"(?<![A-Za-z])([A-Z]{3})(?![A-Za-z])")
+_NO_WORDS = ISO_4217 - {"ALL", "TOP", "TRY", "MAD", "CUP", "PEN", "MOP"}
 
 
 @short_cache(4096)
@@ -152,11 +161,12 @@ def currency_in(text: str, *, region: str | None = None) -> str | CurrencyProble
 
     Returns None when there is none; a problem when the sign found needs a region.
     """
+    text = text[:_LONGEST_HOLDING]
     sign = _SIGN.search(text)
     if sign is not None:
         return parse_currency(sign.group(0), region=region)
     for match in _CODE.finditer(text):
-        if match.group(1) in ISO_4217 - {"ALL", "TOP", "TRY", "MAD", "CUP", "PEN", "MOP"}:
+        if match.group(1) in _NO_WORDS:
             return match.group(1)
     for word in ("euro", "sterling"):
         if re.search(rf"\b{word}s?\b", text, re.IGNORECASE):

@@ -7,10 +7,10 @@ a ledger would come to a thousandth of its emissions.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Literal
 
 from core.money import ISO_4217
+from core.short_cache import short_cache
 
 Scale = Literal["", "thousand", "million"]
 PREFIXES: dict[Scale, str] = {"": "", "thousand": "k", "million": "M"}  # of the codes of core.units
@@ -47,13 +47,13 @@ _PREFIXED = re.compile(rf"\b[kKTM](?=(?:{_CODES})\b)")
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 
 
-@lru_cache(maxsize=4096)
+@short_cache(4096)
 def scale_of_heading(heading: str) -> Scale:
     """Return in what the cells of a column of money are counted, "" for single units."""
     return _only({s for s, bare in _BARE.items() if bare.search(heading)} | _stated(heading))
 
 
-@lru_cache(maxsize=4096)
+@short_cache(4096)
 def scale_of_line(line: str) -> Scale:
     """Return what a line above a table says of its amounts; "" where it holds figures itself."""
     found = _stated(line)

@@ -87,6 +87,9 @@ _GROUPED = re.compile(
 _QUANTITY_AND_UNIT = re.compile(r"(?P<number>.*[0-9)])\s*(?P<unit>[^\W\d_][^=]{0,40}|[€£$])")
 
 
+_LONGEST = 200  # characters of a number and its unit
+
+
 def region_convention(region: str | None) -> Convention:
     """Return the convention of a region, BY_REGION where it is unknown or in two minds."""
     country = country_of(region)
@@ -229,5 +232,6 @@ def split_quantity(text: str) -> tuple[str, str] | None:
 
     Does not judge either part.
     """
-    match = _QUANTITY_AND_UNIT.fullmatch(text.translate(_CLEAN).strip())
+    written = text.translate(_CLEAN).strip()
+    match = _QUANTITY_AND_UNIT.fullmatch(written) if len(written) <= _LONGEST else None
     return (match["number"].strip(), match["unit"].strip()) if match else None

@@ -162,6 +162,7 @@ _BASIS = re.compile(
     rf"(?<![A-Za-z])(?:(?P<gross>{GROSS_WORDS})|(?P<net>{NET_WORDS}))(?![A-Za-z])", re.IGNORECASE
 )
 
+_LONGEST = 60  # characters of a unit
 _US_CUSTOMARY = frozenset({"US", "PR", "GU", "VI", "AS", "MP"})
 _IMPERIAL = frozenset({"GB", "GG", "JE", "IM", "IE"})
 _EUROPE = frozenset({
@@ -224,10 +225,10 @@ def parse_unit(text: str | None, *, region: str | None = None) -> Unit | UnitPro
     and dollars; without it these are `unit_ambiguous`. The text is never guessed at.
     """
     written = (text or "").strip()
+    if len(written) > _LONGEST:  # first: to squash a long cell takes seconds
+        return _unknown()
     if not squash(written) and "#" not in written:
         return UnitProblem("unit_missing", "No unit is given; add one, e.g. kWh, litres, km, EUR.")
-    if len(written) > 60:
-        return _unknown()
     found = _lookup(written, region)
     basis_found = _BASIS.search(written)
     if basis_found is None or not (isinstance(found, UnitProblem) and found.code == "unit_unknown"):

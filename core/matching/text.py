@@ -19,11 +19,14 @@ _STOP_WORDS = (
     "zu den des du de la le les et pour par en el los las y con un una une il di e ein eine"
 )
 STOP = frozenset(_STOP_WORDS.split())
+# Of a text, in characters: a cell may hold 32,767, and to fold that many takes seconds.
+_LONGEST = 4_000
 
 
 @short_cache(20_000)
 def plain(text: str) -> str:
     """Fold case and accents, other signs to one blank: "Heizöl-EL" → "heizol el"."""
+    text = text[:_LONGEST]
     folded = normal("NFKD", text.casefold().replace("ß", "ss"))
     kept = "".join(c for c in folded if not unicodedata.combining(c))
     return re.sub(r"[^a-z0-9]+", " ", kept.replace("ł", "l").replace("ø", "o")).strip()

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import lru_cache
 
 from core.money import currency_in
 from core.normal_form import normal
 from core.records import Dimension, Field
+from core.short_cache import short_cache
 from core.units import Unit, parse_unit
 
 # Confidence of a heading that is, or holds, one of the phrases.
@@ -159,7 +159,7 @@ class Heading:
     currency_text: str | None = None
 
 
-@lru_cache(maxsize=4096)
+@short_cache(4096)
 def fold_heading(text: str) -> str:
     """Return a heading without accents, capitals, punctuation and CamelCase."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)
@@ -185,7 +185,7 @@ _STRONG_PHRASES = _phrases(_STRONG)
 _WEAK_PHRASES = _phrases(_WEAK)
 
 
-@lru_cache(maxsize=4096)
+@short_cache(4096)
 def read_heading(text: str) -> Heading:
     """Take a heading apart: "Consumption (kWh)" → "consumption" and "kWh"."""
     written = " ".join(text.split())
@@ -282,7 +282,7 @@ def _bare_unit(text: str) -> str | None:
     return text if fold_heading(text) not in _NOT_BARE and _is_unit(text) else None
 
 
-@lru_cache(maxsize=4096)
+@short_cache(4096)
 def fields_of(heading: Heading) -> dict[Field, float]:
     """Return the fields that the name alone suggests, with the confidence of each."""
     words = heading.words
