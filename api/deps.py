@@ -14,6 +14,7 @@ from sqlmodel import Session
 
 from api import idempotency, key_access, limits, parameters
 from api.errors import ApiError
+from api.middleware import UPLOAD_PATH
 from api.pagination import Paging, paging
 from api.services import Services, services_of
 from core.errors import Unauthenticated
@@ -148,12 +149,32 @@ async def turn(
     A search of seconds is allowed; as many of them as there are connections would leave none to
     anybody else.
     """
-    holder = who.user_id
+    async with services.lists.take(holder_of(request, who, organization)):
+        yield
+
+
+async def turn_to_change(
+    request: Request, services: ServicesDep, who: CallerDep, organization: OrganizationHeader = None
+) -> AsyncIterator[None]:
+    """Wait until the organization may make one more change. Raises 503 `busy`.
+
+    A change waits for a row that a worker or another change holds, for 3 s: eighty clicks on
+    "retry" would hold all threads and connections meanwhile. Uploads have turns of their own,
+    since theirs last as long as the file takes to arrive.
+    """
+    if request.method == "GET" or request.url.path == UPLOAD_PATH:
+        yield
+        return
+    async with services.changes.take(holder_of(request, who, organization)):
+        yield
+
+
+def holder_of(request: Request, who: Principal, organization: str | None) -> UUID:
+    """Return whose turn a request takes: the organization's, or the caller's if it names none."""
     with suppress(ApiError):  # what is wrong with it is told by whoever requires the membership
         wanted = request.path_params.get("organization_id", organization)
-        holder = choose_membership(who, wanted).organization_id
-    async with services.lists.take(holder):
-        yield
+        return choose_membership(who, wanted).organization_id
+    return who.user_id
 
 
 def in_turn(
@@ -176,10 +197,15 @@ def admit(request: Request, who: Member, operation: Operation) -> None:
     idempotency.begin(request, who.organization_id, who.principal.caller_id)
 
 
-def requires(operation: Operation) -> Callable[..., Any]:
-    """Return a dependency: a member whose role includes `operation`."""
+ChangeTurn = Annotated[None, Depends(turn_to_change, scope="function")]
 
-    def allowed(request: Request, who: Annotated[Member, Depends(member)]) -> Member:
+
+def requires(operation: Operation) -> Callable[..., Any]:
+    """Return a dependency: a member whose role includes `operation`, and whose turn it is."""
+
+    def allowed(
+        request: Request, _turn: ChangeTurn, who: Annotated[Member, Depends(member)]
+    ) -> Member:
         admit(request, who, operation)
         return who
 
@@ -189,7 +215,9 @@ def requires(operation: Operation) -> Callable[..., Any]:
 def requires_here(operation: Operation) -> Callable[..., Any]:
     """Return a dependency: a member of the organization in the path, with the right to do this."""
 
-    def allowed(organization_id: UUID, request: Request, who: CallerDep) -> Member:
+    def allowed(
+        organization_id: UUID, request: Request, _turn: ChangeTurn, who: CallerDep
+    ) -> Member:
         here = member(request, who, str(organization_id))
         admit(request, here, operation)
         return here

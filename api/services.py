@@ -59,6 +59,7 @@ class Services:
     limiter: Limiter
     download_threads: CapacityLimiter  # make the pieces of downloads; not those of the routes
     lists: Turns  # lists and searches of one organization that run at once
+    changes: Turns  # its changes at once: each may wait for a row that a worker holds
     streams_of_person: Shares = field(default_factory=lambda: Shares(MAX_STREAMS_OF_PERSON))
     streams_of_organization: Shares = field(
         default_factory=lambda: Shares(MAX_STREAMS_OF_ORGANIZATION)
@@ -106,6 +107,7 @@ def build(settings: Settings, storage: Storage, pipeline: Pipeline | None) -> Se
         download_threads=CapacityLimiter(max(1, settings.database_pool_size // 2)),
         # less than the pool holds, so that there is a connection for everybody else
         lists=Turns(max(1, settings.database_pool_size // 2), settings.database_pool_timeout_s),
+        changes=Turns(max(1, settings.database_pool_size // 4), settings.database_pool_timeout_s),
     )
 
 

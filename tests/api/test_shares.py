@@ -8,12 +8,16 @@ from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import replace
 from io import BytesIO
 from itertools import takewhile
+from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 from anyio import CapacityLimiter
 from fastapi.dependencies.utils import get_dependant
+from sqlalchemy import Engine, text
+from sqlmodel import Session
 
 from api import annotated, deps, sending
 from api.errors import ApiError
@@ -112,6 +116,80 @@ def test_uploads_of_one_organization_are_received_a_few_at_a_time(client, alpha,
     assert send(beta).status_code == 202
     client.portal.call(stack.aclose)
     assert send(alpha).status_code == 202
+
+
+CHANGES = [
+    ("POST", "/v1/files/{id}/retry"), ("DELETE", "/v1/files/{id}"),
+    ("DELETE", "/v1/emissions/{id}"),
+    ("POST", "/v1/emissions/reviews/{id}"), ("POST", "/v1/organizations/{organization}/projects"),
+    ("PATCH", "/v1/organizations/{organization}"), ("POST", "/v1/emissions/recalculations"),
+    ("DELETE", "/v1/organizations/{organization}/webhooks/{id}"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "path"), CHANGES)
+def test_changes_of_one_organization_leave_connections_to_the_others(
+    client, alpha, beta, method, path
+) -> None:
+    services = client.app.state.services
+    assert services.lists.each + services.changes.each < services.settings.database_pool_size
+    turns = Turns(1, patience_s=0.01)
+    client.app.state.services = replace(services, changes=turns)
+    stack = AsyncExitStack()
+
+    def change(who: Any) -> Any:
+        url = path.format(organization=who.id, id=uuid4())
+        body = None if method == "DELETE" or "{id}/retry" in path else {}
+        return client.request(method, url, headers=who.headers, json=body)
+
+    client.portal.call(stack.enter_async_context, turns.take(alpha.id))
+    problem(change(alpha), 503, "busy")
+    assert change(beta).status_code != 503
+    listed = client.get("/v1/files", headers=alpha.headers)
+    assert listed.status_code == 200
+    client.portal.call(stack.aclose)
+    assert change(alpha).status_code != 503
+    assert not turns.queues
+
+
+def test_changes_that_wait_for_a_row_leave_connections_to_the_others(
+    client, world, alpha, beta
+) -> None:
+    failed = world.file(alpha.id, alpha.email, status="failed")
+    services = client.app.state.services
+    path, answers = f"/v1/files/{failed}/retry", []
+
+    def retry() -> None:
+        answers.append(client.post(path, headers=alpha.headers).status_code)
+
+    with Session(world.engine) as writer:
+        writer.execute(text("SELECT 1 FROM files WHERE id = :id FOR UPDATE"), {"id": failed})
+        threads = [Thread(target=retry) for _ in range(2 * services.settings.database_pool_size)]
+        for thread in threads:
+            thread.start()
+        most = 0
+        while most < services.changes.each and len(answers) < len(threads):
+            most = waiting_for_a_lock(world.engine)
+        for _ in range(5):
+            assert client.get("/v1/files", headers=beta.headers).status_code == 200
+            most = max(most, waiting_for_a_lock(world.engine))
+        assert most == services.changes.each, answers
+        writer.rollback()
+        for thread in threads:
+            thread.join(timeout=60)
+    assert set(answers) <= {202, 503}
+    assert not services.changes.queues
+
+
+def waiting_for_a_lock(engine: Engine) -> int:
+    """Return how many transactions of this test's database wait for another's row."""
+    query = (
+        "SELECT count(DISTINCT pid) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+        " WHERE NOT granted AND datname = current_database()"
+    )
+    with engine.connect() as connection:
+        found = connection.execute(text(query))
+        return int(found.scalar_one())
 
 
 def test_a_list_that_waits_for_its_turn_holds_no_connection(client) -> None:
