@@ -38,7 +38,8 @@ def decide(matcher: OfflineMatcher, line: str, thresholds: Thresholds = ALWAYS) 
         "Sundry Debtors", "Trade debtors | Finance", "Rail Settlement Plan - PAYG Creditor",
         "External contractors", "Equipment", "Fremdleistungen extern", "Third party contracts",
         "Wareneinkauf", "Materials | Works", "Forderungen aus Lieferungen", "Apple Inc",
-        "Créances clients", "Immobilisations", "Subcontractors",
+        "Créances clients", "Immobilisations", "Subcontractors", "Fees",
+        "Other Supplies & Services",
     ],
 )  # fmt: skip
 def test_words_of_bookkeeping_are_no_product(matcher: OfflineMatcher, line: str) -> None:
