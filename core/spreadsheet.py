@@ -29,6 +29,8 @@ _CHUNK_CHARACTERS = 1 << 17
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff\ud800-\udfff]|_(?=x[0-9A-Fa-f]{4}_)")
 _NOT_IN_NAMES = re.compile(r"[\[\]:*?/\\\x00-\x1f]")
 
+_RESERVED = "history"  # Excel keeps the name for itself
+
 _HEAD = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _RELATIONS = "http://schemas.openxmlformats.org/package/2006/relationships"
@@ -207,7 +209,7 @@ def row_xml(number: int, cells: Sequence[Cell], *, style: str = "") -> str:
             continue
         place = f'<c r="{_letter(index)}{number}"{style}'
         if isinstance(value, str):
-            text = text_xml(value[:CELL_CHARACTERS])
+            text = text_xml(cut(value, CELL_CHARACTERS))
             pieces.append(f'{place} t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>')
         else:
             pieces.append(f"{place}><v>{value!r}</v></c>")
@@ -225,6 +227,16 @@ def text_xml(text: str) -> str:
     return escape(_UNPRINTABLE.sub(_escaped, text), quote=False)
 
 
+def cut(text: str, units: int) -> str:
+    """Return the beginning of a text that a program takes: Excel counts in UTF-16, as it stores."""
+    if 2 * len(text) <= units or (text.isascii() and len(text) <= units):
+        return text
+    begin = text[:units].encode("utf-16-le", "surrogatepass")[: 2 * units]
+    if begin[-1] & 0xFC == 0xD8:  # half a character
+        begin = begin[:-2]
+    return begin.decode("utf-16-le", "surrogatepass")
+
+
 def _escaped(match: re.Match[str]) -> str:
     code = ord(match[0])
     return "\ufffd" if 0xD800 <= code <= 0xDFFF else f"_x{code:04X}_"
@@ -233,12 +245,12 @@ def _escaped(match: re.Match[str]) -> str:
 def _free_name(wanted: str, taken: Sequence[str]) -> str:
     """Return a name that programs take, and that no other sheet has."""
     plain = _NOT_IN_NAMES.sub("_", wanted).strip("' ") or "Sheet"
-    used = {name.casefold() for name in taken}
-    name, number = plain[:NAME_CHARACTERS], 1
+    used = {_RESERVED, *(name.casefold() for name in taken)}
+    name, number = cut(plain, NAME_CHARACTERS).rstrip("' "), 1
     while name.casefold() in used:
         number += 1
         ending = f" ({number})"
-        name = plain[: NAME_CHARACTERS - len(ending)] + ending
+        name = cut(plain, NAME_CHARACTERS - len(ending)) + ending
     return name
 
 

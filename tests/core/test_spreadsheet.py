@@ -57,6 +57,28 @@ def test_a_cell_is_cut_to_what_a_cell_can_hold() -> None:
     assert read(data)["s"][1] == ("x" * 32_767,)
 
 
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("🌍" * 20_000, "🌍" * 16_383),  # 2 units each, and half a sign is none
+        ("x" + "🌍" * 20_000, "x" + "🌍" * 16_383),
+        ("é" * 40_000, "é" * 32_767),
+        ("🌍" * 16_383 + "x", "🌍" * 16_383 + "x"),
+    ],
+)
+def test_a_cell_is_counted_as_programs_count(text: str, kept: str) -> None:
+    data = b"".join(workbook_chunks([("s", ["h"], iter([[text]]))]))
+    assert read(data)["s"][1] == (kept,)
+
+
+def test_no_sheet_has_a_name_that_excel_refuses() -> None:
+    wanted = ["History", "x" * 30 + "'s", "🌍" * 40, "🌍" * 41]
+    data = b"".join(workbook_chunks([(name, ["h"], iter([["v"]])) for name in wanted]))
+    names = ["History (2)", "x" * 30, "🌍" * 15, "🌍" * 13 + " (2)"]
+    assert list(read(data)) == names
+    assert all(len(name.encode("utf-16-le")) <= 62 for name in names)
+
+
 def test_sheets_have_names_that_programs_take() -> None:
     wanted = ["a/b", "A_B", "x" * 40, "x" * 41, "", 'R&D <1> "q"']
     data = b"".join(workbook_chunks([(name, ["h"], iter([["v"]])) for name in wanted]))
