@@ -101,7 +101,7 @@ def get_emission(
         history=history(*scope, found.file.id),
         events=audit.of_object(*scope, "emission", emission_id),
         revisions=revisions_of(*scope, emission_id),
-        decided_by=decided_by(*scope, found.decision) if found.decision else None,
+        decided_by=decided_by(*scope, found.decision, who.reach) if found.decision else None,
     )
 
 

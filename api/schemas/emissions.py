@@ -161,7 +161,10 @@ class Revision(Answer):
 
 
 class DecidedBy(Answer):
-    """Who decided for the factor, where a person did."""
+    """Who decided for the factor, where a person did.
+
+    Where it was in a project that the caller does not see, only the day is shown.
+    """
 
     by: UUID | None = Field(description="The person")
     by_name: str | None = Field(description="Name of the person")

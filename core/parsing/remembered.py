@@ -26,8 +26,8 @@ class RememberedMapping(BaseModel):
 
     def why(self) -> str:
         """Return where a column's field comes from."""
-        source = f'"{self.filename[:80]}"' if self.filename else "an earlier upload"
-        return f"remembered from {source} of {self.confirmed_on.isoformat()}"
+        # not its name: who sees this file may not see the other's project
+        return f"remembered from an earlier upload of {self.confirmed_on.isoformat()}"
 
 
 def signature_of(headings: Sequence[str]) -> str:

@@ -149,7 +149,11 @@ def resolve(
 
 
 def unapplied(session: Session, older_than_s: int, limit: int = 500) -> Sequence[Any]:
-    """Return (organization_id, id) of resolutions whose workflow was never started; as platform."""
+    """Return (organization_id, id) of resolutions whose workflow never came to an end; as platform.
+
+    In no order: those that fail each time must not keep the others from their turn. After a month
+    nothing but the same request starts one again.
+    """
     return session.execute(
         text(
             "SELECT r.organization_id, r.id FROM reviews r JOIN files f"
@@ -157,7 +161,8 @@ def unapplied(session: Session, older_than_s: int, limit: int = 500) -> Sequence
             " WHERE r.status <> 'open' AND r.applied_at IS NULL AND r.deleted_at IS NULL"
             " AND f.deleted_at IS NULL"
             " AND r.resolved_at < now() - make_interval(secs => :age)"
-            " ORDER BY r.resolved_at LIMIT :limit"
+            " AND r.resolved_at > now() - interval '30 days'"
+            " ORDER BY random() LIMIT :limit"
         ),
         {"age": older_than_s, "limit": limit},
     ).all()
@@ -199,17 +204,23 @@ class ByPerson:
     reason: str | None
 
 
-def decided_by(session: Session, organization_id: UUID, decision: Decision) -> ByPerson | None:
-    """Return who decided, where a person did."""
+def decided_by(
+    session: Session, organization_id: UUID, decision: Decision, reach: Reach
+) -> ByPerson | None:
+    """Return who decided, where a person did; of a decision out of reach only the day."""
     row = session.execute(
         text(
             "SELECT coalesce(m.decided_by, r.resolved_by) AS by,"
             " coalesce(m.decided_at, r.resolved_at) AS at,"
             " coalesce(m.review_id, r.id) AS review_id, m.id AS decision_id,"
-            " coalesce(m.reason, r.resolution_reason) AS reason, u.first_name, u.last_name"
+            " coalesce(m.reason, r.resolution_reason) AS reason, u.first_name, u.last_name,"
+            " m.id IS NULL AS own, f.project_id"
             " FROM decisions d"
             " LEFT JOIN remembered_decisions m ON m.organization_id = d.organization_id"
             "  AND m.id = d.remembered_decision_id"
+            " LEFT JOIN reviews origin ON origin.organization_id = d.organization_id"
+            "  AND origin.id = m.review_id"
+            " LEFT JOIN files f ON f.organization_id = d.organization_id AND f.id = origin.file_id"
             " LEFT JOIN reviews r ON r.organization_id = d.organization_id"
             "  AND r.decision_id = d.id AND r.status <> 'open' AND d.method = 'review'"
             " LEFT JOIN users u ON u.id = coalesce(m.decided_by, r.resolved_by)"
@@ -220,6 +231,9 @@ def decided_by(session: Session, organization_id: UUID, decision: Decision) -> B
     ).one_or_none()
     if row is None:
         return None
+    if not (row.own or reach.includes(row.project_id)):
+        day = row.at.replace(hour=0, minute=0, second=0, microsecond=0)
+        return ByPerson(None, None, day, None, None, None)
     return ByPerson(
         row.by, full_name(row.first_name, row.last_name), row.at, row.review_id, row.decision_id,
         row.reason,

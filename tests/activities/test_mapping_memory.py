@@ -80,7 +80,7 @@ def test_the_next_upload_with_the_same_headings_follows_and_says_so(pipeline: Pi
     again = pipeline.upload(ODD.replace(b"Wozu", b"WOZU").replace(b"7", b"9"))
     field, why = pipeline.columns(again)["Zahl B"]
     assert field == "volume"
-    assert why == f'remembered from "one.csv" of {kept.confirmed_at.date().isoformat()}'
+    assert why == f"remembered from an earlier upload of {kept.confirmed_at.date().isoformat()}"
     assert pipeline.columns(again)["WOZU"][0] == "activity_name"
     assert pipeline.uploader.file(again).column_mapping_ids == [kept.id]
     assert len(pipeline.remembered(first)) == 1  # following is not confirming

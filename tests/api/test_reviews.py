@@ -372,3 +372,38 @@ def test_who_is_limited_to_projects_decides_for_the_file_and_not_for_the_organiz
     problem(client.get(decisions, headers=limited), 403, "permission_denied")
     answer = client.delete(f"{decisions}/{uuid7()}", headers=limited)
     problem(answer, 403, "permission_denied")
+
+
+def test_who_decided_in_another_project_is_not_told_but_the_day(
+    client, alpha, waiting, world
+) -> None:
+    client.post(waiting.url, headers=alpha.headers, json={"action": "accept", "reason": "Falcon"})
+    [memory] = waiting.remembered()
+    project = world.project(alpha.id, "Fleet")
+    file_id = world.file(alpha.id, alpha.email, project_id=project)
+    decision = world.decision(alpha.id, file_id, "b" * 64, activity=ACTIVITY, candidates=[])
+    figure = world.emission(alpha.id, file_id, 2, decision_id=decision, project_id=project)
+    with world.engine.begin() as connection:
+        connection.execute(
+            text("UPDATE decisions SET remembered_decision_id = :memory WHERE id = :id"),
+            {"memory": memory.id, "id": decision},
+        )
+    limited = world.person(
+        "li@alpha.example", (alpha.id, Role.VIEWER), permissions={"projects": [str(project)]}
+    )
+
+    def told(headers: Any) -> dict[str, Any]:
+        answer = client.get(f"/v1/emissions/{figure}", headers=headers)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["decided_by"]
+
+    assert (told(alpha.headers)["by_name"], told(alpha.headers)["reason"]) == ("Ada", "Falcon")
+    shown = told(limited)
+    assert {name for name, value in shown.items() if value is not None} == {"at"}
+    assert shown["at"][:19] == f"{memory.decided_at.date()}T00:00:00"
+    with world.engine.begin() as connection:
+        connection.execute(
+            text("UPDATE files SET project_id = :project WHERE id = :id"),
+            {"project": project, "id": waiting.file},
+        )
+    assert told(limited) == told(alpha.headers)
