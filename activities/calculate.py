@@ -13,7 +13,7 @@ from activities.heartbeat import beating
 from activities.objects import read_table
 from core.calculation import Held, calculate
 from core.contracts import CalculateResult, PartRef
-from core.errors import Conflict
+from core.errors import NoFigure
 from core.keys import typed_part_key
 from core.ports import ExchangeRates, Storage
 from core.records import EmissionFactor, Outcome
@@ -82,5 +82,5 @@ class CalculatePart:
             if isinstance(figure, Held):
                 # Matching tried this very calculation on the activity's total: the row cannot
                 # differ in anything that decides, so this is a bug and must not pass in silence.
-                raise Conflict(f"row {row.row_number}: {figure.reason.code} after it was decided")
+                raise NoFigure(f"row {row.row_number}: {figure.reason.code} after it was decided")
             yield results.EmissionRow.of(stored.id, decision.confidence, factor.id, row, figure)

@@ -19,6 +19,7 @@ from core.errors import (
     InvalidInput,
     Misconfigured,
     MissingTenant,
+    NoFigure,
     NotFound,
     Superseded,
     TonnageError,
@@ -30,7 +31,7 @@ TRANSIENT_STATES = ("57P01", "57P02", "57P03", "40001", "40P01", "53300")
 # Data that does not fit (22), a broken constraint (23), a limit of the program (54): these come
 # again however often the stage runs.
 REFUSED_CLASSES = ("22", "23", "54")
-PERMANENT = (InvalidInput, NotFound, Superseded, Misconfigured, MissingTenant)
+PERMANENT = (InvalidInput, NoFigure, NotFound, Superseded, Misconfigured, MissingTenant)
 # A read that was cut short is whole the next time; an object that is damaged stays so.
 DAMAGED_ATTEMPTS = 5
 

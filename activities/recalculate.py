@@ -19,7 +19,7 @@ from core.contracts import (
     RecalculationRef,
     RecalculationResult,
 )
-from core.errors import Conflict
+from core.errors import NoFigure
 from core.ports import ExchangeRates
 from core.recalculation import Proposal, ReasonCode, Status, reason_of, totals_of
 from core.records import EmissionFactor
@@ -113,7 +113,7 @@ class PreviewRecalculations:
             outcome = calculate(figure.row, new, proposal.decision, self.rates)
             if isinstance(outcome, Held):
                 # The activity's total could be calculated: the row cannot differ in what decides.
-                raise Conflict(f"{outcome.reason.code} after it was decided")
+                raise NoFigure(f"{outcome.reason.code} after it was decided")
             old = None if figure.factor_id is None else factors[figure.factor_id]
             differs = (
                 figure.factor_id != new.id

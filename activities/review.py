@@ -14,7 +14,7 @@ from activities.heartbeat import beating
 from activities.objects import read_table
 from core.calculation import Held, calculate
 from core.contracts import ReviewRef, ReviewResult
-from core.errors import Conflict, NotFound
+from core.errors import Conflict, NoFigure, NotFound
 from core.keys import typed_prefix
 from core.matching.remembered import rejected, reviewed
 from core.ports import ExchangeRates, Storage
@@ -111,7 +111,7 @@ class ApplyReviews:
             figure = calculate(row, factor, decision, self.rates, linked)
             if isinstance(figure, Held):
                 # The API tried this very calculation on the total before it took the resolution.
-                raise Conflict(f"row {row.row_number}: {figure.reason.code} after it was decided")
+                raise NoFigure(f"row {row.row_number}: {figure.reason.code} after it was decided")
             yield results.EmissionRow.of(
                 task.found.decision_id, decision.confidence, factor.id, row, figure
             )

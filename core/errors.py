@@ -52,6 +52,12 @@ class Conflict(TonnageError):
     code = "conflict"
 
 
+class NoFigure(Conflict):
+    """A row of a decided activity cannot be calculated: trying again gives the same."""
+
+    code = "no_figure"
+
+
 class Superseded(Conflict):
     """The file has ended, or a later run of its workflow counts: this one has nothing to say."""
 

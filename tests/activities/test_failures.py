@@ -11,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from temporalio.exceptions import ApplicationError, CancelledError
 
 from activities.failures import DAMAGED_ATTEMPTS, sanitized
-from core.errors import DamagedObject, FileRejected, NotFound, Unavailable
+from core.errors import DamagedObject, FileRejected, NoFigure, NotFound, Unavailable
 
 SECRET = "a customer wrote this"
 
@@ -83,6 +83,7 @@ def test_our_own_errors_keep_code_and_message() -> None:
     assert (error.type, error.non_retryable) == ("FileRejected", True)
     assert error.message == "No header row."
     assert shown(NotFound("gone")).non_retryable
+    assert shown(NoFigure("row 2: unit_mismatch after it was decided")).non_retryable
     assert not shown(Unavailable("clamd is away")).non_retryable
 
 

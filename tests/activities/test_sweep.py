@@ -109,7 +109,7 @@ async def test_resolutions_that_nobody_carried_out_are_started(
 ) -> None:
     ref = uploader.upload(b"a,b\n1,2\n")
     change(platform_engine, ref, "processing_started_at = now(), status = 'completed'")
-    made = {name: uuid7() for name in ("waiting", "open", "applied", "fresh")}
+    made = {name: uuid7() for name in ("waiting", "open", "applied", "fresh", "hopeless")}
     with Session(platform_engine) as session:
         for name, review_id in made.items():
             session.execute(
@@ -127,7 +127,7 @@ async def test_resolutions_that_nobody_carried_out_are_started(
                 {
                     **ref.model_dump(), "id": review_id, "name": name,
                     "status": "open" if name == "open" else "accepted",
-                    "age": 0 if name == "fresh" else 60,
+                    "age": {"fresh": 0, "hopeless": 31 * 86_400}.get(name, 60),
                 },
             )  # fmt: skip
         session.commit()
