@@ -21,6 +21,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.metrics import count_model_call
+from activities.tries import this_attempt
 from core import breaker
 from core.errors import Misconfigured, RateLimited, TonnageError, Unavailable
 from core.matching import model_choice, prompt
@@ -261,7 +262,7 @@ class AskModel:
             self.probe_unused()
         else:
             self.record_failure()
-        if activity.info().attempt >= ATTEMPTS:
+        if this_attempt() >= ATTEMPTS:
             return stood_in(batch, *UNAVAILABLE)
         delay = error.retry_after_s if isinstance(error, RateLimited) else None
         raise ApplicationError(
@@ -279,7 +280,7 @@ class AskModel:
         ends = info.started_time.timestamp() + info.start_to_close_timeout.total_seconds()
         # An index may have been built before the first call; the next attempt finds it built. One
         # that still has no time for a single call never will.
-        if not (first and info.attempt > 1) and time.time() + self.ranker.timeout_s > ends:
+        if not (first and this_attempt() > 1) and time.time() + self.ranker.timeout_s > ends:
             raise ApplicationError(
                 "more calls than fit one attempt", type="Continue",
                 next_retry_delay=timedelta(milliseconds=1),

@@ -12,7 +12,8 @@ from temporalio import activity
 from activities.deciding import Deciding
 from activities.heartbeat import beating
 from activities.metrics import count_decisions
-from activities.objects import read_table
+from activities.objects import read_rows
+from activities.tries import this_attempt, waits
 from core.calculation import Held
 from core.contracts import BatchRef, MatchResult
 from core.distinct import DistinctActivity
@@ -43,13 +44,13 @@ class MatchBatch:
     @activity.defn(name="match_batch")
     def match_batch(self, ref: BatchRef) -> MatchResult:
         """Decide activities [offset, offset + size) of the file's list."""
-        organization_id, file_id = ref.organization_id, ref.file_id
-        with beating():
+        organization_id, file_id, waited = ref.organization_id, ref.file_id, waits()
+        with beating(details=lambda: (waited,)):
             with tenant_session(self.engine, organization_id) as session:
                 pipeline.get_file(session, organization_id, file_id)
                 organization = pipeline.get_organization(session, organization_id)
-            table = read_table(self.storage, activities_key(organization_id, file_id))
-            batch = list(read_activities(table.slice(ref.offset, ref.size)))
+            key = activities_key(organization_id, file_id)
+            batch = list(read_activities(read_rows(self.storage, key, ref.offset, ref.size)))
             kept = self.kept(ref, [a.query.key for a in batch])
             batch = [a for a in batch if a.query.key not in kept]
             found = self.deciding.decide(
@@ -67,7 +68,7 @@ class MatchBatch:
         outcomes = [k.decision.outcome for k in kept.values()]
         outcomes += [d.decision.outcome for d in decided]
         held = outcomes.count(Outcome.HELD)
-        return MatchResult(decided=len(outcomes), held=held, attempt=activity.info().attempt)
+        return MatchResult(decided=len(outcomes), held=held, attempt=this_attempt())
 
     def kept(self, ref: BatchRef, keys: list[str]) -> Mapping[str, results.StoredDecision]:
         """Return the decisions that an earlier run made: a retry goes on from them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from shutil import copyfileobj, rmtree
@@ -17,6 +17,7 @@ from core.errors import Unavailable
 from core.ports import Storage
 
 COPY_BYTES = 1024 * 1024
+FEW_ROWS = 500
 SCRATCH = "stage-"
 ABANDONED_S = 24 * 3600  # no activity works on files for so long
 
@@ -70,10 +71,49 @@ def read_table(storage: Storage, key: str, columns: Sequence[str] | None = None)
         return file.read(None if columns is None else list(columns))
 
 
-def write_table(storage: Storage, key: str, table: pa.Table) -> None:
-    """Store a table as Parquet."""
+def read_rows(storage: Storage, key: str, offset: int, size: int) -> pa.Table:
+    """Return rows [offset, offset + size) of a Parquet object; no others are unpacked than those
+    of the groups that hold them."""
+    with storage.open(key) as source:
+        content = io.BytesIO(source.read())
+    with pq.ParquetFile(content) as file:
+        groups: list[int] = []
+        first = end = 0
+        for number in range(file.num_row_groups):
+            start, end = end, end + file.metadata.row_group(number).num_rows
+            if start < offset + size and end > offset:
+                first = first if groups else start
+                groups.append(number)
+        return file.read_row_groups(groups).slice(offset - first, size)
+
+
+def read_mapped(
+    storage: Storage,
+    key: str,
+    columns: Sequence[str],
+    mapped: str,
+    change: Callable[[pa.Array], pa.Array],
+) -> pa.Table:
+    """Return columns of a Parquet object, of which one is changed a few rows at a time: its texts
+    may be far longer than what is left of them."""
+    with storage.open(key) as source:
+        content = io.BytesIO(source.read())
+    with pq.ParquetFile(content) as file:
+        table = file.read([name for name in columns if name != mapped])
+        batches = file.iter_batches(FEW_ROWS, columns=[mapped])
+        changed = [change(batch.column(0)) for batch in batches]
+        kind = file.schema_arrow.field(mapped).type
+        return table.append_column(mapped, pa.chunked_array(changed, type=kind))
+
+
+def write_table(
+    storage: Storage, key: str, table: pa.Table, *, rows_a_group: int | None = None
+) -> None:
+    """Store a table as Parquet; `rows_a_group` where few of its rows are read at a time."""
     sink = io.BytesIO()
     # Nobody looks for rows by the least and greatest text of a part.
-    pq.write_table(table, sink, compression="zstd", write_statistics=False)
+    pq.write_table(
+        table, sink, compression="zstd", write_statistics=False, row_group_size=rows_a_group
+    )
     sink.seek(0)
     storage.put(key, sink, content_type="application/vnd.apache.parquet")

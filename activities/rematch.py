@@ -11,6 +11,7 @@ from temporalio import activity
 
 from activities.deciding import Deciding
 from activities.heartbeat import beating
+from activities.tries import this_attempt, waits
 from core.calculation import Held
 from core.contracts import RematchRef, RematchResult
 from core.distinct import DistinctActivity
@@ -35,8 +36,8 @@ class RematchBatch:
     def rematch_batch(self, ref: RematchRef) -> RematchResult:
         """Decide again on activities [offset, offset + size); what people decided is kept."""
         organization_id, recalculation_id = ref.organization_id, ref.recalculation_id
-        attempt = activity.info().attempt
-        with beating():
+        attempt, waited = this_attempt(), waits()
+        with beating(details=lambda: (waited,)):
             with tenant_session(self.engine, organization_id) as session:
                 task = queries.get(session, organization_id, recalculation_id)
                 if task.status is not Status.PREVIEWING:

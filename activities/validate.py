@@ -6,10 +6,10 @@ from sqlalchemy import Engine
 from temporalio import activity
 
 from activities.heartbeat import beating
-from activities.objects import read_table, write_table
+from activities.objects import read_mapped, read_table, write_table
 from activities.parse import read_report
 from core.contracts import ActivitiesResult, FileRef, PartRef, ValidateResult
-from core.distinct_table import DESCRIBING, distinct_activities
+from core.distinct_table import DESCRIBING, distinct_activities, shortened
 from core.keys import activities_key, raw_part_key, typed_part_key
 from core.parsing.raw_schema import VALIDATED
 from core.ports import Storage
@@ -18,6 +18,7 @@ from db.engine import tenant_session
 from db.queries import pipeline
 
 _DESCRIBED = [*DESCRIBING, "volume"]
+_GROUP = 1_000  # activities that a batch of matching, of 20 to 2,000, unpacks at once
 
 
 class ValidatePart:
@@ -62,9 +63,17 @@ class ValidatePart:
         with beating():
             report = read_report(self.storage, ref)
             parts = (
-                read_table(self.storage, typed_part_key(organization_id, file_id, part), _DESCRIBED)
+                read_mapped(
+                    self.storage,
+                    typed_part_key(organization_id, file_id, part),
+                    _DESCRIBED,
+                    "activity_description",
+                    shortened,
+                )
                 for part in range(len(report.parts))
             )
             table = distinct_activities(parts)
-            write_table(self.storage, activities_key(organization_id, file_id), table)
+            write_table(
+                self.storage, activities_key(organization_id, file_id), table, rows_a_group=_GROUP
+            )
         return ActivitiesResult(activities=table.num_rows, attempt=activity.info().attempt)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from core.activity_key import fold
 from core.distinct import DistinctActivity
 from core.records import ActivityQuery, Basis, Dimension
 from core.units import convert, unit
@@ -27,7 +30,28 @@ DISTINCT_SCHEMA = pa.schema(
         pa.field("volume_total", pa.float64(), nullable=False),
     ]
 )
+DESCRIPTION_CHARACTERS = 2_000  # core.matching.reading reads no more
 DESCRIBING = [name for name in DISTINCT_SCHEMA.names if name not in ("row_count", "volume_total")]
+
+
+def shortened(descriptions: pa.Array) -> pa.Array:
+    """Cut descriptions to what matching reads of them, and tell apart those that begin alike.
+
+    A cell holds up to 32,767 characters, and a file a million of them. What is remembered of an
+    activity goes by its description, so what was cut leaves its hash there.
+    """
+    longest = pc.max(pc.utf8_length(descriptions)).as_py()
+    if longest is None or longest <= DESCRIPTION_CHARACTERS:
+        return descriptions
+    texts = descriptions.to_pylist()
+    return pa.array([text and _shortened(text) for text in texts], type=descriptions.type)
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= DESCRIPTION_CHARACTERS:
+        return text
+    digest = hashlib.sha256(fold(text).encode()).hexdigest()[:16]
+    return f"{text[:DESCRIPTION_CHARACTERS]}… {digest}"
 
 
 def distinct_activities(parts: Iterable[pa.Table]) -> pa.Table:

@@ -113,7 +113,10 @@ class Settings(BaseSettings):
     )
     pipeline_slots: int = Field(default=8, ge=1, le=500, description="Activities a process")
     organization_slots: int = Field(
-        default=4, ge=1, le=500, description="Scans and parses of one organization a process"
+        default=4,
+        ge=1,
+        le=500,
+        description="Of one organization a process: scans and parses; batches of matching",
     )
     report_slots: int = Field(default=3, ge=1, le=100, description="CSV and Excel, a process")
     pdf_slots: int = Field(default=3, ge=1, le=100, description="PDFs a process")

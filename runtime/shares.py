@@ -7,16 +7,14 @@ once, as one that waits its turn, and comes again a little later; its slot goes 
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from collections.abc import Collection
-from datetime import timedelta
 from typing import Any
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
+from activities.tries import MATCHING, put_back, waits_its_turn
 from workflows import options
 
 # What runs for minutes where a file wants it to; all else ends soon, and the queue is fair.
@@ -49,6 +47,8 @@ class _Share(ActivityInboundInterceptor):
         if info.activity_type not in self.shares.activities or not organization:
             return await super().execute_activity(input)
         if running[organization] >= self.shares.most:
+            if info.activity_type in MATCHING:
+                raise put_back("waits its turn behind other batches of the organization")
             # How often it was really tried is told from one attempt to the next.
             activity.heartbeat(*info.heartbeat_details)
             raise waits_its_turn(info.attempt)
@@ -59,14 +59,3 @@ class _Share(ActivityInboundInterceptor):
             running[organization] -= 1
             if not running[organization]:
                 del running[organization]
-
-
-def waits_its_turn(attempt: int) -> ApplicationError:
-    """Return what sends an activity back; the longer it has waited, the more wait with it."""
-    delay_s = min(_LONGEST_S, _STEP_S * attempt) * random.uniform(0.5, 1.5)  # noqa: S311 — jitter
-    return ApplicationError(
-        "waits its turn behind other files of the organization",
-        type=options.WAITS_ITS_TURN,
-        next_retry_delay=timedelta(seconds=delay_s),
-        category=ApplicationErrorCategory.BENIGN,
-    )

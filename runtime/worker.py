@@ -25,7 +25,7 @@ from temporalio.worker import (
 )
 
 from activities.failures import sanitized
-from activities.tries import this_try
+from activities.tries import MATCHING, this_attempt, this_try
 from core.errors import Misconfigured
 from runtime import backlog, temporal
 from runtime import logging as logs
@@ -75,13 +75,18 @@ class _Sanitizer(ActivityInboundInterceptor):
             return await super().execute_activity(input)
         except Exception as error:
             info = activity.info()
-            # What waits its turn has many attempts before it is tried once.
-            attempt = this_try() if info.activity_type in LONG else info.attempt
-            shown = sanitized(error, attempt)
+            shown = sanitized(error, tried(info))
             if shown is error:
                 raise
             log.warning("activity failed", exc_info=error)
             raise shown from None
+
+
+def tried(info: activity.Info) -> int:
+    """Return which try an attempt is: what waits its turn has many before it is tried once."""
+    if info.activity_type in MATCHING:
+        return this_attempt()
+    return this_try() if info.activity_type in LONG else info.attempt
 
 
 # A process that works on more than the queue it was started for.
@@ -102,10 +107,12 @@ WORKFLOWS: dict[str, Sequence[type]] = {
 }
 
 
-def shares_of(settings: Settings) -> OrganizationShares:
+def shares_of(queue: str, settings: Settings) -> OrganizationShares:
     """Return what keeps a slot free of any one organization, where there are several."""
-    free = max(1, settings.pipeline_slots - 1)
-    return OrganizationShares(LONG, min(settings.organization_slots, free))
+    matching = queue == options.MATCHING_QUEUE
+    free = max(1, (settings.ai_slots if matching else settings.pipeline_slots) - 1)
+    most = min(settings.organization_slots, free)
+    return OrganizationShares(MATCHING if matching else LONG, most)
 
 
 def make_worker(
@@ -136,7 +143,7 @@ def make_worker(
         workflows=WORKFLOWS.get(queue, ()),
         activities=activities,
         activity_executor=threads,
-        interceptors=(shares_of(settings), WatchActivities(), SanitizeFailures()),
+        interceptors=(shares_of(queue, settings), WatchActivities(), SanitizeFailures()),
         tuner=WorkerTuner.create_composite(
             workflow_supplier=FixedSizeSlotSupplier(100),
             activity_supplier=slots,

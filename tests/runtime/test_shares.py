@@ -17,12 +17,12 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Worker
 
-from activities.tries import counted_try
+from activities.tries import counted_try, waits_its_turn
 from core import contracts
 from core.contracts import FileStatus, Stage
 from core.errors import DamagedObject
 from core.ports import PendingAttempt
-from runtime.shares import LONG, OrganizationShares, waits_its_turn
+from runtime.shares import LONG, OrganizationShares
 from runtime.temporal import TemporalPipeline
 from runtime.worker import SanitizeFailures, shares_of
 from tests.workflows.fake_stages import FakeStages
@@ -163,7 +163,7 @@ def test_one_slot_is_left_to_others_where_there_are_several(
     settings: Any, slots: int, share: int, most: int
 ) -> None:
     chosen = settings.model_copy(update={"pipeline_slots": slots, "organization_slots": share})
-    assert shares_of(chosen).most == most
+    assert shares_of(options.PIPELINE_QUEUE, chosen).most == most
 
 
 class Damaged(ActivityInboundInterceptor):

@@ -49,6 +49,7 @@ class Fleet:
             "secret_key": settings.secret_key.get_secret_value(),
             "temporal_address": temporal,
             "ai_slots": SLOTS,
+            "organization_slots": SLOTS,  # but for one, here all are for one organization
             "openai_base_url": server.url,
             "openai_api_key": KEY,
             "openai_model": "gpt-test",
