@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from sqlalchemy import Engine
+from temporalio import activity
 
 from activities.deciding import Matcher
+from activities.tries import put_back
 from core.factors.library import DEFAULT_RELEASES, load_release
 from core.matching.candidates import LibraryIndex
 from core.matching.matcher import OfflineMatcher
@@ -25,8 +28,20 @@ from db.queries import library, memory, pipeline
 from runtime.rankers import make_embedder
 from runtime.settings import Settings
 
-# Organizations with factors of their own need an index each; the least recent one goes first.
-KEPT_INDEXES = 8
+# Organizations with factors of their own need an index each, of some 140 MB; the least recent one
+# goes first. Of those that one organization alone has asked for, two are kept: what it pins and
+# what it tries, before and after a change of its factors.
+KEPT_INDEXES, KEPT_OF_ONE = 6, 2
+# A batch that would have to wait longer for somebody else's index leaves its slot meanwhile.
+BUILDER_WAIT_S = 1.0
+
+
+@dataclass
+class Kept:
+    """An index, and the one organization that has asked for it; None when others have too."""
+
+    matcher: OfflineMatcher
+    asked_by: UUID | None
 
 
 @dataclass
@@ -37,7 +52,7 @@ class LibraryMatchers:
     settings: Settings
     _lock: threading.Lock = field(default_factory=threading.Lock)  # of `_kept`, never for long
     _building: threading.Lock = field(default_factory=threading.Lock)
-    _kept: OrderedDict[tuple[object, ...], OfflineMatcher] = field(default_factory=OrderedDict)
+    _kept: OrderedDict[tuple[object, ...], Kept] = field(default_factory=OrderedDict)
 
     def __post_init__(self) -> None:
         self.embedder = make_embedder(self.settings)
@@ -60,29 +75,53 @@ class LibraryMatchers:
             own = library.own_factors(session, organization_id)
         # In no order: who names the same releases otherwise must not push out others' indexes.
         key = (tuple(sorted(set(pinned))), tuple(sorted(own, key=lambda f: f.id)))
-        if (kept := self._look_up(key)) is not None:
+        if (kept := self._look_up(key, organization_id)) is not None:
             return kept
         # One builder at a time: two would double the memory and take twice as long. Whoever has
         # an index goes on meanwhile, however many factors of their own others add.
-        with self._building:
-            if (kept := self._look_up(key)) is not None:
+        with self._built_alone():
+            if (kept := self._look_up(key, organization_id)) is not None:
                 return kept
             # Read first, then build without a transaction: embedding a library that was never
             # seen takes longer than the database lets a transaction idle.
             with tenant_session(self.engine, organization_id) as session:
                 factors = [*own, *library.factors_of(session, pinned)]
             matcher = self.build(factors)
-            with self._lock:
-                self._kept[key] = matcher
-                while len(self._kept) > KEPT_INDEXES:
-                    self._kept.popitem(last=False)
+            self._keep(key, Kept(matcher, organization_id))
             return matcher
 
-    def _look_up(self, key: tuple[object, ...]) -> OfflineMatcher | None:
+    @contextmanager
+    def _built_alone(self) -> Iterator[None]:
+        """Build while nobody else does; a batch that has to wait for that goes back to its queue.
+
+        One organization's changes to its factors would hold every AI slot otherwise, each batch
+        waiting for the index of the one before.
+        """
+        patience_s = BUILDER_WAIT_S if activity.in_activity() else -1
+        if not self._building.acquire(timeout=patience_s):
+            raise put_back("waits until an index that is being built is done")
+        try:
+            yield
+        finally:
+            self._building.release()
+
+    def _keep(self, key: tuple[object, ...], new: Kept) -> None:
         with self._lock:
-            if (kept := self._kept.get(key)) is not None:
-                self._kept.move_to_end(key)
-            return kept
+            self._kept[key] = new
+            own = [k for k, kept in self._kept.items() if kept.asked_by == new.asked_by]
+            for surplus in own[:-KEPT_OF_ONE]:
+                del self._kept[surplus]
+            while len(self._kept) > KEPT_INDEXES:
+                self._kept.popitem(last=False)
+
+    def _look_up(self, key: tuple[object, ...], organization_id: UUID) -> OfflineMatcher | None:
+        with self._lock:
+            if (kept := self._kept.get(key)) is None:
+                return None
+            self._kept.move_to_end(key)
+            if kept.asked_by != organization_id:
+                kept.asked_by = None
+            return kept.matcher
 
     def build(self, factors: list[EmissionFactor]) -> OfflineMatcher:
         """Index factors; embeddings of texts seen before come from the cache on disk."""

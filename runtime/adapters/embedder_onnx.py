@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -15,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import Misconfigured
-from core.ports import Embedder
 from runtime.adapters.library_vectors import look_up
+from runtime.adapters.vector_cache import cached_embed
 
 MODEL_FOLDER = Path(__file__).parent / "model"
 DIMENSIONS = 384
@@ -108,34 +105,3 @@ class OnnxEmbedder:
         if not path.exists():
             raise Misconfigured(f"the embedding model's {name} is missing; see model/rebuild.py")
         return path
-
-
-def cached_embed(embedder: Embedder, texts: Sequence[str], cache_dir: Path) -> NDArray[np.float32]:
-    """Embed `texts`, or read what an earlier process embedded.
-
-    The file is named by the sha256 of model and texts, and written under another name first: of
-    two processes that race, both write the same bytes and the last rename wins.
-    """
-    digest = hashlib.sha256(embedder.name.encode())
-    for text in texts:
-        digest.update(b"\0" + text.encode())
-    path = cache_dir / f"embeddings-{digest.hexdigest()}.npy"
-    expected = (len(texts), embedder.dimensions)
-    if path.exists():
-        try:
-            stored: NDArray[np.float32] = np.load(path, allow_pickle=False)
-        except (ValueError, OSError, EOFError):
-            stored = np.zeros((0, 0), dtype=np.float32)
-        if stored.shape == expected:
-            return stored
-    vectors = embedder.embed(texts)
-    cache_dir.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=cache_dir, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.save(file, vectors, allow_pickle=False)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return vectors

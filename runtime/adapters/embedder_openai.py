@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from openai import AsyncOpenAI
 
 from core.errors import Unavailable
-from runtime.adapters.embedder_onnx import cached_embed
 from runtime.adapters.openai_calls import Calls
+from runtime.adapters.vector_cache import cached_embed
 
 BATCH = 256
 MAX_CHARS = 2000

@@ -6,16 +6,20 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import permutations
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
 
 from core.matching.candidates import LibraryIndex
 from core.matching.matcher import OfflineMatcher
 from core.records import EmissionFactor
-from runtime.matchers import KEPT_INDEXES, LibraryMatchers
+from runtime.matchers import KEPT_INDEXES, KEPT_OF_ONE, LibraryMatchers
 from runtime.settings import Settings
 from tests.factories import Uploader
+from workflows import options
 
 NAMES = ("desnz-2025", "epa-hub-2025", "epa-supply-chain-1.3", "desnz-2024")
 
@@ -65,3 +69,45 @@ def test_the_same_releases_in_another_order_are_one_index(
     assert len(orders) > KEPT_INDEXES
     found = {id(matchers.matcher_for(uploader.organization_id, order)) for order in orders}
     assert (len(found), matchers.built) == (1, 1)
+
+
+def test_an_organization_pushes_out_its_own_indexes_and_not_those_of_others(
+    matchers: Counted, uploader: Uploader, platform_engine: Engine
+) -> None:
+    other = Uploader.make(platform_engine, uploader.storage, "Other")
+    third = Uploader.make(platform_engine, uploader.storage, "Third")
+    theirs = matchers.matcher_for(other.organization_id, NAMES[:1])
+    shared = matchers.matcher_for(uploader.organization_id, NAMES[1:2])
+    assert matchers.matcher_for(third.organization_id, NAMES[1:2]) is shared
+    tried = [(one, two) for one, two in permutations(NAMES, 2) if one < two]
+    assert len(tried) >= KEPT_INDEXES
+    for releases in tried:
+        matchers.matcher_for(uploader.organization_id, releases)
+    built = matchers.built
+    assert matchers.matcher_for(other.organization_id, NAMES[:1]) is theirs
+    assert matchers.matcher_for(third.organization_id, NAMES[1:2]) is shared
+    for releases in tried[-KEPT_OF_ONE:]:
+        matchers.matcher_for(uploader.organization_id, releases)
+    assert matchers.built == built
+    matchers.matcher_for(uploader.organization_id, tried[0])
+    assert matchers.built == built + 1
+
+
+def test_a_batch_leaves_its_slot_while_an_index_is_built_for_another(
+    matchers: Counted, uploader: Uploader
+) -> None:
+    matchers.let.clear()
+    kept: list[Any] = []
+    environment = ActivityEnvironment()
+    environment.on_heartbeat = lambda *details: kept.append(details)
+    with ThreadPoolExecutor(1) as pool:
+        building = pool.submit(matchers.matcher_for, uploader.organization_id, NAMES[:1])
+        assert matchers.begun.wait(30)
+        with pytest.raises(ApplicationError) as caught:
+            environment.run(matchers.matcher_for, uploader.organization_id, NAMES[1:2])
+        matchers.let.set()
+        building.result(30)
+    assert caught.value.type == options.WAITS_ITS_TURN
+    assert kept == [(1,)]
+    # And then it has its turn.
+    assert environment.run(matchers.matcher_for, uploader.organization_id, NAMES[1:2])

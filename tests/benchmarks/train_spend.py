@@ -18,7 +18,8 @@ import numpy as np
 
 from core.factors.library import load_release
 from core.matching.spend import FEATURES, WEIGHTS, SpendIndex, entry_texts
-from runtime.adapters.embedder_onnx import OnnxEmbedder, cached_embed
+from runtime.adapters.embedder_onnx import OnnxEmbedder
+from runtime.adapters.vector_cache import cached_embed
 
 CACHE = Path(tempfile.gettempdir()) / "tonnage-embeddings"
 
