@@ -213,7 +213,7 @@ def notes_of_files(waiting: Waiting, again: Duplicates) -> list[Note]:
         kg = plain_number(waiting.flagged.kg_co2e)
         found.append(
             Note(
-                "Matched with little confidence, listed for review",
+                "Listed for review: little confidence, or known in part only",
                 f"{waiting.flagged.count} of these figures, {kg} kg CO2e with credits as amounts",
                 told=True,
             )
@@ -234,7 +234,7 @@ def contents_of(waiting: Waiting, again: Duplicates) -> dict[str, object]:
             "files": again.files, "figures": again.figures, "kg_co2e": float(again.kg_co2e),
             "warning": again.warning(),
         },
-        "little_confidence": {
+        "for_review": {
             "figures": waiting.flagged.count, "kg_co2e": float(waiting.flagged.kg_co2e),
         },
         "undated": undated and {

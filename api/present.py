@@ -305,7 +305,7 @@ def report_detail(
             "snapshot": report_snapshot(report, now),
             "rows": contents.get("rows"),
             "duplicates": contents.get("duplicates"),
-            "little_confidence": contents.get("little_confidence"),
+            "for_review": contents.get("for_review"),
             "undated": contents.get("undated"),
             "estimated_completion": estimated_completion,
             "download_url": report_url(report, storage, expires_s),

@@ -67,7 +67,8 @@ def weight(kg: Decimal) -> str:
 class Waiting:
     """What became of the rows of the files that figures are from; what may change or is missing.
 
-    What was matched with little confidence is in the figures, and waits for a person all the same.
+    What is listed for review (little confidence, a fuel without its burning) is in the figures all
+    the same.
     """
 
     files: int = 0

@@ -338,7 +338,7 @@ REPORT_DETAIL: dict[str, Any] = REPORT_ITEM | {
     },
     "rows": {"total": 400, "calculated": 371, "in_review": 20, "rejected": 9, "no_activity": 7},
     "duplicates": {"files": 0, "figures": 0, "kg_co2e": 0.0, "warning": None},
-    "little_confidence": {"figures": 2, "kg_co2e": 612.4},
+    "for_review": {"figures": 2, "kg_co2e": 612.4},
     "undated": {"figures": 0, "kg_co2e": 0.0, "biogenic_kg_co2": 0.0, "warning": None},
     "estimated_completion": None,
     "download_url": "/v1/downloads?token=…",

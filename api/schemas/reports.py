@@ -175,7 +175,7 @@ class ReportDuplicates(Answer):
     warning: str | None = Field(description="A sentence for people; null when there are none")
 
 
-class ReportLittleConfidence(Answer):
+class ReportForReview(Answer):
     """Figures of a report that are listed for review, and may change when a person looks."""
 
     figures: int = Field(description="Of the report's own")
@@ -217,7 +217,7 @@ class ReportDetail(ReportItem):
         "until completed, and for reports of before this was kept"
     )
     duplicates: ReportDuplicates | None = Field(description="null as rows")
-    little_confidence: ReportLittleConfidence | None = Field(description="null as rows")
+    for_review: ReportForReview | None = Field(description="null as rows")
     undated: ReportUndated | None = Field(
         description="null as rows, and when the criteria name no period"
     )

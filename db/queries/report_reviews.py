@@ -23,7 +23,7 @@ REVIEW: Any = Review
 DECISION: Any = Decision
 
 WAITS = "waits for a person, in no figure"
-LISTED = "in the figures, with little confidence"
+LISTED = "in the figures, listed for review"
 
 
 def reviews(

@@ -246,7 +246,7 @@ class Writing:
             ("… rejected: needs you, see Issues", waiting.lost),
             ("… no activity: blank, total, heading, note", waiting.no_activity),
             ("Rows waiting for a person in files without a figure here", waiting.elsewhere),
-            ("Figures matched with little confidence: see Reviews", waiting.flagged.count),
+            ("Figures listed for review: see Reviews", waiting.flagged.count),
         ):
             sheet.write_string(row, 0, label)
             sheet.write_number(row, 1, count, self.whole)

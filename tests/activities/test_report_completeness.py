@@ -87,19 +87,19 @@ def test_a_report_speaks_of_its_own_figures_and_of_the_rows_of_their_files_only(
     shown = squeezed(pages(made(uploader, generate, run, ReportFormat.PDF, wanted=wanted)))
     assert "Of3rowsinthisfile,2wererejected.Theyhavenofigure" in shown
     assert "3rows=1calculated+0inreview+2rejected+0noactivity" in shown
-    assert "littleconfidence" not in shown
+    assert "listedforreview(" not in shown
     assert "hold30morerowsthatwaitforaperson" in shown
     notes = csv_notes(made(uploader, generate, run, ReportFormat.CSV, wanted=wanted))
     assert any("3 = 1 calculated + 0 in review + 2 rejected + 0 no" in note for note in notes)
     assert any("30 of their rows wait for a person" in note for note in notes)
-    assert not any("little confidence" in note for note in notes)
+    assert not any("for review" in note for note in notes)
     found = in_summary(made(uploader, generate, run, ReportFormat.EXCEL, wanted=wanted))
     assert found["Rows of the files that these figures are from"] == 3
-    assert found["Figures matched with little confidence: see Reviews"] == 0
+    assert found["Figures listed for review: see Reviews"] == 0
     assert found["Rows waiting for a person in files without a figure here"] == 30
 
 
-def test_what_was_matched_with_little_confidence_is_counted_in_the_figures_that_meet_the_criteria(
+def test_what_is_listed_for_review_is_counted_in_the_figures_that_meet_the_criteria(
     uploader: Uploader, generate: GenerateReports, two_files: Any, run: Any
 ) -> None:
     settled = flagged(uploader, two_files[0], "chosen")
@@ -108,9 +108,12 @@ def test_what_was_matched_with_little_confidence_is_counted_in_the_figures_that_
     assert run(generate.generate_report, ref).status == "completed"
     key = report_key(ref.organization_id, ref.report_id, ReportFormat.PDF)
     shown = squeezed(pages(stored(uploader, key)))
-    assert "2ofthefigures,1.00tCO2ewithcreditsasamounts,werematchedwithlittleconfidence" in shown
+    assert (
+        "2ofthefigures,1.00tCO2ewithcreditsasamounts,werelistedforreview(matchedwithlittleconfidence,orknowninpartonly)"
+        in shown
+    )
     kept = row_of(uploader, ref).contents
-    assert kept["little_confidence"] == {"figures": 2, "kg_co2e": 1000.0}
+    assert kept["for_review"] == {"figures": 2, "kg_co2e": 1000.0}
     assert kept["rows"]["total"] == 73
     notes = csv_notes(
         made(uploader, generate, run, ReportFormat.CSV, wanted=EmissionFilter(scope=(3,)))
@@ -224,7 +227,7 @@ def test_the_workbook_lists_what_waits_and_the_figures_that_may_change(
         return [row[:7] for row in rows]
 
     waits = ("spend.csv", "=Strange", "waits for a person, in no figure", 30, 0, None, 12.5)
-    unsure = ("spend.csv", None, "in the figures, with little confidence", 2, 2, 1000, None)
+    unsure = ("spend.csv", None, "in the figures, listed for review", 2, 2, 1000, None)
     assert listed(EmissionFilter()) == [waits, unsure]
     assert listed(EmissionFilter(scope=(1,))) == [waits]
     assert listed(EmissionFilter(scope=(2,))) == []

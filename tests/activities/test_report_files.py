@@ -139,7 +139,7 @@ def test_every_format_and_the_reports_row_warn_of_copies_and_split_the_rejected(
         "duplicates": {
             "files": 2, "figures": 5, "kg_co2e": 218.0, "warning": again(uploader).warning(),
         },
-        "little_confidence": {"figures": 0, "kg_co2e": 0.0},
+        "for_review": {"figures": 0, "kg_co2e": 0.0},
         "undated": None,
     }  # fmt: skip
 
