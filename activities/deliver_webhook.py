@@ -88,7 +88,8 @@ class DeliverWebhooks:
             session.commit()
         place = place_of(ref.organization_id, ref.webhook_id)
         secrets = [self.vault.decrypt(SECRET_PURPOSE, s, place).decode() for s in found.sealed]
-        return Outgoing(found.webhook.url, ref.event_id, found.payload, secrets)
+        holder = str(ref.organization_id)
+        return Outgoing(found.webhook.url, ref.event_id, found.payload, secrets, holder)
 
     def record(self, ref: DeliveryRef, answer: Answer) -> Verdict:
         """Log an attempt and decide what follows."""

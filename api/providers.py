@@ -27,6 +27,7 @@ from api.errors import ApiError
 from api.shares import Turns
 from core.egress import EgressPolicy
 from core.errors import InvalidInput
+from runtime.adapters.egress import on_behalf_of
 from runtime.adapters.provider_http import ProviderTransport
 
 log = logging.getLogger("tonnage.security")
@@ -219,7 +220,7 @@ class Providers:
     async def _talk(self, talks: Talks, holder: str) -> AsyncIterator[None]:
         """Bound what is done with a provider, and say in our words what went wrong."""
         async with talks.take(holder):
-            with judged():
+            with judged(), on_behalf_of(holder):
                 async with asyncio.timeout(self._timeout_s):
                     yield
 

@@ -60,6 +60,7 @@ class Outgoing:
     event_id: UUID
     payload: str
     secrets: Sequence[str]
+    holder: str = ""  # whose share of what all senders have in common it takes
 
 
 class NoAnswer(StrEnum):

@@ -10,8 +10,12 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import httpx2
 
@@ -23,8 +27,13 @@ Resolver = Callable[[str, int], Sequence[str]]
 # A host with many addresses that all hang must not use up the deadline by itself.
 MAX_ADDRESSES = 4
 # Resolving cannot be given up: a tenant's slow name server must not hold the threads of others'
-# database work.
-_resolving = ThreadPoolExecutor(max_workers=16, thread_name_prefix="egress-dns")
+# database work. Nor more than a few of these, of which each holder has so many.
+THREADS_OF_EACH = 3
+_resolving = ThreadPoolExecutor(max_workers=64, thread_name_prefix="egress-dns")
+_LOOK_AGAIN_S = 0.05
+_holder: ContextVar[str] = ContextVar("holder", default="")
+_held: Counter[str] = Counter()  # threads, by holder
+_holding = threading.Lock()
 
 
 class Refused(httpx2.TransportError):
@@ -39,6 +48,49 @@ def resolve(host: str, port: int) -> Sequence[str]:
     """Return the addresses of a host, in the order in which the system prefers them."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+@contextmanager
+def on_behalf_of(holder: str) -> Iterator[None]:
+    """Let what is called within use the share of `holder`: an organization, a connection."""
+    before = _holder.set(holder)
+    try:
+        yield
+    finally:
+        _holder.reset(before)
+
+
+async def resolved(resolver: Resolver, host: str, port: int) -> Sequence[str]:
+    """Resolve a name in a thread, once the holder has one to spare.
+
+    Callers bound the time. A thread is held until its resolver returns, not until nobody waits for
+    it any more.
+    """
+    holder = _holder.get()
+    while not _taken(holder):
+        await asyncio.sleep(_LOOK_AGAIN_S)
+    try:
+        running = _resolving.submit(resolver, host, port)
+    except RuntimeError:  # the process ends
+        _give_back(holder)
+        raise
+    running.add_done_callback(lambda _: _give_back(holder))
+    return await asyncio.wrap_future(running)
+
+
+def _taken(holder: str) -> bool:
+    with _holding:
+        if _held[holder] >= THREADS_OF_EACH:
+            return False
+        _held[holder] += 1
+        return True
+
+
+def _give_back(holder: str) -> None:
+    with _holding:
+        _held[holder] -= 1
+        if not _held[holder]:
+            del _held[holder]
 
 
 class PinnedTransport(httpx2.AsyncHTTPTransport):
@@ -84,9 +136,8 @@ class PinnedTransport(httpx2.AsyncHTTPTransport):
 
     async def judged(self, host: str, port: int, request: httpx2.Request) -> Sequence[str]:
         """Return the addresses of a host. One that may not be called condemns them all."""
-        loop = asyncio.get_running_loop()
         try:
-            found = await loop.run_in_executor(_resolving, self._resolver, host, port)
+            found = await resolved(self._resolver, host, port)
         except (OSError, UnicodeError) as error:
             raise Unresolved("the name cannot be resolved", request=request) from error
         if not found:

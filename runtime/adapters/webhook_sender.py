@@ -15,7 +15,14 @@ from standardwebhooks import Webhook
 
 from core.egress import EgressPolicy
 from core.webhooks import Answer, NoAnswer, Outgoing
-from runtime.adapters.egress import Refused, Resolver, Unresolved, make_client, resolve
+from runtime.adapters.egress import (
+    Refused,
+    Resolver,
+    Unresolved,
+    make_client,
+    on_behalf_of,
+    resolve,
+)
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +51,10 @@ class HttpWebhookSender:
 
     async def send(self, message: Outgoing) -> Answer:
         """Sign and send a message, once."""
+        with on_behalf_of(message.holder):
+            return await self._send(message)
+
+    async def _send(self, message: Outgoing) -> Answer:
         began = time.monotonic()
         status: int | None = None
         retry_after: float | None = None
