@@ -15,6 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.errors import ApiError, problem_response
 
 METHODS = ("POST", "PUT", "PATCH", "DELETE")
+# In all objects of a body; the largest that we take has about a hundred. To tell of ten thousand
+# that are unknown would keep every other request waiting.
+MOST_NAMES = 2_000
 
 
 class NotJson(ValueError):
@@ -82,7 +85,7 @@ def check(content_type: str, body: bytes) -> None:
     if not body:
         return
     try:
-        json.loads(body.decode("utf-8-sig"), object_pairs_hook=once, parse_constant=refuse)
+        json.loads(body.decode("utf-8-sig"), object_pairs_hook=Names().once, parse_constant=refuse)
     except NotJson as error:
         raise ApiError("malformed_request", str(error)) from None
     except UnicodeDecodeError:
@@ -97,10 +100,19 @@ def check(content_type: str, body: bytes) -> None:
         raise ApiError("malformed_request", told) from None
 
 
-def once(pairs: list[tuple[str, Any]]) -> None:
-    """Refuse an object that names a member twice."""
-    if len({name for name, _ in pairs}) < len(pairs):
-        raise NotJson("An object in the body names a field twice.")
+class Names:
+    """The names in a body, of which there are so many and no more."""
+
+    def __init__(self) -> None:
+        self.left = MOST_NAMES
+
+    def once(self, pairs: list[tuple[str, Any]]) -> None:
+        """Refuse an object that names a member twice, and the one with which they are too many."""
+        self.left -= len(pairs)
+        if self.left < 0:
+            raise NotJson(f"The body names more than {MOST_NAMES:,} fields.")
+        if len({name for name, _ in pairs}) < len(pairs):
+            raise NotJson("An object in the body names a field twice.")
 
 
 def refuse(_: str) -> None:

@@ -24,6 +24,7 @@ from runtime.settings import Settings
 
 WINDOW_S = 60
 HANDFULS = 50  # of a quota: 2 % a process may go beyond it
+WEBHOOK_TESTS = 10  # of an organization: each is a delivery with all its attempts, to anybody
 MOST_LEASES = 20_000  # remembered in a process; about 300 bytes each
 
 # Operations that are dear have a bucket of their own besides the organization's.
@@ -62,6 +63,7 @@ def quotas_of(settings: Settings) -> dict[str, int]:
         "uploads": settings.rate_limit_uploads,
         "reports": settings.rate_limit_reports,
         "recalculations": settings.rate_limit_recalculations,
+        "webhook_tests": WEBHOOK_TESTS,
     }
     return {policy: quota for policy, quota in wanted.items() if quota}
 

@@ -70,6 +70,9 @@ class Services:
     )
     # of one organization that are received at once: each may fill a temporary file
     uploads: Turns = field(default_factory=lambda: Turns(UPLOADS_OF_ORGANIZATION, UPLOAD_WAITS_S))
+    # signed links that are being read: anybody who has one may open it again and again
+    links_of_object: Shares = field(default_factory=lambda: Shares(LINKS_OF_OBJECT))
+    links_of_organization: Shares = field(default_factory=lambda: Shares(LINKS_OF_ORGANIZATION))
     storage_seen: StorageSeen = field(default_factory=StorageSeen)
     shutdown: Shutdown = field(default_factory=Shutdown)
     status_poll_s: float = 0.7
@@ -82,6 +85,8 @@ MAX_STREAMS_OF_PERSON = 20
 UPLOADS_OF_ORGANIZATION = 8
 DOWNLOADS_OF_ORGANIZATION = 3
 DOWNLOAD_WAITS_S = 30.0
+LINKS_OF_OBJECT = 10
+LINKS_OF_ORGANIZATION = 30
 UPLOAD_WAITS_S = 60.0
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, BinaryIO
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 
 from api.deps import ServicesDep
@@ -14,38 +13,56 @@ from api.errors import ApiError
 from api.openapi import documented
 from api.sending import SentInTime
 from core.disposition import attachment
-from core.ports import ReadsDownloadTokens
+from core.ports import ReadsDownloadTokens, SignedDownload
 
 router = APIRouter(prefix="/v1/downloads", tags=["downloads"])
 
 CHUNK_BYTES = 256 * 1024
 
 
-@router.get("", response_class=StreamingResponse, **documented("not_found"))
-def download(
+class SentInAnHour(SentInTime):
+    """As long as an upload may take to arrive."""
+
+    lasts_s = 3600
+
+
+async def signed_link(
     services: ServicesDep,
     token: Annotated[str, Query(max_length=4096, description="As the link holds it")],
-) -> StreamingResponse:
-    """Send the object of a signed link; the link itself is the right to it."""
+) -> AsyncIterator[SignedDownload]:
+    """Read a link and hold one of its places until the last piece is sent. Raises 404, 503."""
     storage = services.storage
     if not isinstance(storage, ReadsDownloadTokens):
         raise ApiError("not_found")
     signed = storage.read_token(token)
-    body = chunks(services.storage.open(signed.key))
-    return SentInTime(body, media_type=signed.content_type, headers=saved_as(signed.filename))
+    organization = signed.key.partition("/")[0]
+    with (
+        services.links_of_object.hold(signed.key),
+        services.links_of_organization.hold(organization),
+    ):
+        yield signed
 
 
-def chunks(opened: AbstractContextManager[BinaryIO]) -> Iterator[bytes]:
-    """Open an object now, so that a missing one is a 404, and read it in pieces later."""
-    stack = ExitStack()
-    source = stack.enter_context(opened)
+SignedLink = Annotated[SignedDownload, Depends(signed_link)]
 
-    def read() -> Iterator[bytes]:
-        with stack:
-            while chunk := source.read(CHUNK_BYTES):
-                yield chunk
 
-    return read()
+def opened(services: ServicesDep, signed: SignedLink) -> Iterator[BinaryIO]:
+    """Open the object now, so that a missing one is a 404; close it when the reader is gone."""
+    with services.storage.open(signed.key) as source:
+        yield source
+
+
+@router.get("", response_class=StreamingResponse, **documented("not_found"))
+def download(signed: SignedLink, source: Annotated[BinaryIO, Depends(opened)]) -> StreamingResponse:
+    """Send the object of a signed link; the link itself is the right to it."""
+    headers = saved_as(signed.filename)
+    return SentInAnHour(pieces(source), media_type=signed.content_type, headers=headers)
+
+
+def pieces(source: BinaryIO) -> Iterator[bytes]:
+    """Read an object in pieces."""
+    while piece := source.read(CHUNK_BYTES):
+        yield piece
 
 
 def saved_as(filename: str) -> dict[str, str]:

@@ -17,9 +17,10 @@ from api.openapi import documented
 from api.pagination import Binding, choose_sort, next_cursor
 from api.present import emission_detail, emission_item, summary_answer
 from api.schemas.common import Text, pagination
-from api.schemas.emissions import EmissionDetail, EmissionList, Verified
+from api.schemas.emissions import EmissionDetail, EmissionItem, EmissionList, Verified
 from core.permissions import Operation
 from db.engine import snapshot
+from db.models import Emission
 from db.queries import audit
 from db.queries import emissions as queries
 from db.queries.files import history
@@ -31,6 +32,17 @@ router = APIRouter(prefix="/v1/emissions", tags=["emissions"])
 
 EmissionSort = Literal["title", "-title", "type", "-type", "date", "-date", "emission", "-emission"]
 Scope = Annotated[int, Query(ge=1, le=3)]
+
+LISTED_CHARACTERS = 500  # of a description; a page of 200 whole ones may be 6 MB
+
+
+def listed_emission(emission: Emission) -> EmissionItem:
+    """Return a figure as lists show it: of its description the beginning."""
+    item = emission_item(emission)
+    written = item.activity_description
+    if written is None or len(written) <= LISTED_CHARACTERS:
+        return item
+    return item.model_copy(update={"activity_description": written[: LISTED_CHARACTERS - 1] + "…"})
 
 
 def emission_filter(
@@ -79,7 +91,7 @@ def list_emissions(
     page, summary = queries.list_emissions(*scope, asked), queries.summarize(*scope)
     cursor = next_cursor(page, services.cursors, asked, binding, request, response)
     return EmissionList(
-        results=[emission_item(emission) for emission in page.rows],
+        results=[listed_emission(emission) for emission in page.rows],
         pagination=pagination(paging.limit, cursor, summary.count if paging.wants_total else None),
         summary=summary_answer(summary),
         searched_for=spelt,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from api import webhooks
+from api import limits, webhooks
 from api.deps import Member, PagingDep, ServicesDep, requires_here
 from api.openapi import WITH_BODY, documented
 from api.pagination import Binding, next_cursor
@@ -46,6 +46,15 @@ def delivery_filter(
 ) -> events.DeliveryFilter:
     """Read the filter of the log."""
     return events.DeliveryFilter(status, event)
+
+
+def tester(request: Request, who: ManagerHere, services: ServicesDep) -> Member:
+    """Take a permit for a test event. Raises 429."""
+    limits.charge(request, services.limiter, "webhook_tests", who.organization_id)
+    return who
+
+
+TesterHere = Annotated[Member, Depends(tester)]
 
 
 @router.post("", status_code=201, **_creates)
@@ -113,10 +122,11 @@ def rotate_webhook_secret(
 
 
 @router.post("/{webhook_id}/test", status_code=202, **_manages)
-async def test_webhook(
-    webhook_id: UUID, who: ManagerHere, services: ServicesDep
-) -> DeliveryStarted:
-    """Send the event `webhook.test`, also to an endpoint that is switched off."""
+async def test_webhook(webhook_id: UUID, who: TesterHere, services: ServicesDep) -> DeliveryStarted:
+    """Send the event `webhook.test`, also to an endpoint that is switched off.
+
+    An organization may send ten a minute.
+    """
     ref = await webhooks.test(services, who, webhook_id)
     return DeliveryStarted(**ref.model_dump(), status=DeliveryStatus.PENDING)
 

@@ -21,7 +21,9 @@ class EmissionItem(Answer):
     row: int = Field(description="As a spreadsheet program shows it, from 1")
     activity_name: str
     activity_type: str | None
-    activity_description: str | None
+    activity_description: str | None = Field(
+        description="Lists show its first 500 characters; the figure itself has all of it"
+    )
     volume: float = Field(description="Quantity in `unit`")
     unit: str
     region: str | None

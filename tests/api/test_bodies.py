@@ -234,9 +234,43 @@ def test_a_form_of_too_many_or_too_long_parts_is_refused(client, alpha) -> None:
 
 
 def test_a_body_of_thousands_of_faults_is_answered_with_a_hundred(client, alpha) -> None:
-    body = {"name": "x", "file_format": "csv", **{f"a{n}": 1 for n in range(3000)}}
+    body = {"name": "x", "file_format": "csv", **{f"a{n}": 1 for n in range(1900)}}
     answer = client.post("/v1/emissions/reports", headers=alpha.headers, json=body)
     assert (answer.status_code, len(answer.json()["errors"])) == (422, 100)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {f"a{n}": 1 for n in range(2001)},
+        {"criteria": {f"a{n}": 1 for n in range(1500)}, "more": {f"a{n}": 1 for n in range(501)}},
+        {"criteria": [{"a": 1}] * 2001},
+    ],
+)
+def test_a_body_of_thousands_of_names_is_not_looked_at(client, alpha, body) -> None:
+    sent = {"name": "x", "file_format": "csv", **body}
+    answer = client.post("/v1/emissions/reports", headers=alpha.headers, json=sent)
+    told = problem(answer, 400, "malformed_request")["detail"]
+    assert told == "The body names more than 2,000 fields."
+
+
+@pytest.mark.parametrize(("token", "most"), [(True, 64 * 1024), (False, 16 * 1024)])
+def test_json_has_the_measure_of_what_operations_take(client, alpha, token, most) -> None:
+    headers = {"Content-Type": "application/json"} | (alpha.headers if token else {})
+    for size, told in ((most, 422 if token else 401), (most + 1, 413)):
+        body = b'{"name": "' + b"x" * (size - 12) + b'"}'
+        assert len(body) == size
+        for content in (body, iter([body])):  # its length declared, and not
+            answer = client.post("/v1/emissions/reports", headers=headers, content=content)
+            assert answer.status_code == told, answer.text
+    assert answer.json()["limit_bytes"] == most
+
+
+def test_the_largest_lists_that_operations_take_arrive(client, alpha) -> None:
+    body = {"releases": ["none"], "file_ids": [str(uuid4()) for _ in range(1001)]}
+    answer = client.post("/v1/emissions/recalculations", headers=alpha.headers, json=body)
+    faults = problem(answer, 422, "validation_failed")["errors"]
+    assert "too_long" in {fault["code"] for fault in faults}
 
 
 def test_what_anybody_may_send_is_small(client) -> None:

@@ -309,6 +309,18 @@ def test_a_figure_is_explained_in_full(client, world, alpha) -> None:
     assert body["audit"] == []
 
 
+def test_lists_show_the_beginning_of_a_long_description(client, world, alpha) -> None:
+    file = world.file(alpha.id, alpha.email)
+    written = "é" * 32_000
+    figure = world.emission(alpha.id, file, 1, activity_description=written)
+    world.emission(alpha.id, file, 2, activity_description="é" * 500)
+    world.emission(alpha.id, file, 3, activity_description=None)
+    shown = {row["row"]: row["activity_description"] for row in listed(client, alpha)["results"]}
+    assert shown == {1: "é" * 499 + "…", 2: "é" * 500, 3: None}
+    whole = client.get(f"/v1/emissions/{figure}", headers=alpha.headers).json()
+    assert whole["activity_description"] == written
+
+
 def test_a_deleted_or_unknown_figure_is_404(client, world, alpha) -> None:
     file_id = world.file(alpha.id, alpha.email)
     gone = world.emission(alpha.id, file_id, 2, deleted_at=dt.datetime.now(dt.UTC))

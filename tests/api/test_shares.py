@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, ExitStack, suppress
+from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
 from dataclasses import replace
 from io import BytesIO
 from itertools import takewhile
 from threading import Thread
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -262,5 +262,46 @@ def test_a_reader_of_a_signed_link_who_takes_nothing_is_given_up(
                 await client.app(scope, asyncio.Event().wait, send)
         return patience.expired()
 
+    seen: list[str] = []
+
+    @contextmanager
+    def opening(key: str) -> Iterator[BinaryIO]:
+        seen.append("opened")
+        try:
+            with plain(key) as source:
+                yield source
+        finally:
+            seen.append("closed")
+
+    plain = storage.open
+    monkeypatch.setattr(storage, "open", opening)
     assert client.portal.call(read) is False
     assert [message.get("status") for message in taken] == [200, None, None]
+    assert seen == ["opened", "closed"]
+    assert not client.app.state.services.links_of_object.held
+    assert not client.app.state.services.links_of_organization.held
+
+
+@pytest.mark.parametrize("which", ["links_of_object", "links_of_organization"])
+def test_a_link_that_is_opened_again_and_again_leaves_the_others_theirs(
+    client, alpha, beta, storage, which
+) -> None:
+    urls = {}
+    for who in (alpha, beta):
+        key = f"{who.id}/files/{who.id}"
+        storage.put(key, BytesIO(b"Activity\n"), content_type="text/csv")
+        urls[who.id] = storage.signed_url(
+            key, filename="a.csv", content_type="text/csv", expires_s=60
+        )
+    shares = Shares(2)
+    client.app.state.services = replace(client.app.state.services, **{which: shares})
+    held = f"{alpha.id}/files/{alpha.id}" if which == "links_of_object" else str(alpha.id)
+    with ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(shares.hold(held))
+        answer = client.get(urls[alpha.id])
+        problem(answer, 503, "busy")
+        assert int(answer.headers["retry-after"]) > 0
+        assert client.get(urls[beta.id]).content == b"Activity\n"
+    assert client.get(urls[alpha.id]).content == b"Activity\n"
+    assert not shares.held

@@ -186,6 +186,16 @@ def test_a_test_event_is_sent_also_to_one_that_is_switched_off(
     assert made["id"] in event.payload
 
 
+def test_an_organization_sends_ten_tests_a_minute(client, world, alpha, made) -> None:
+    url = path(alpha, made["id"], "test")
+    answers = [client.post(url, headers=alpha.headers) for _ in range(12)]
+    sent = [answer for answer in answers if answer.status_code == 202]
+    assert 10 <= len(sent) <= 11  # a slow run may earn one more in six seconds
+    body = problem(answers[-1], 429, "rate_limited") if len(sent) == 10 else {}
+    assert body.get("policy", "webhook_tests") == "webhook_tests"
+    assert len(rows(world, "SELECT FROM webhook_events")) == len(sent)
+
+
 def test_while_temporal_is_away_a_test_waits_for_the_sweep(
     client, world, alpha, made, pipeline
 ) -> None:
