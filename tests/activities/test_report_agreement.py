@@ -289,7 +289,7 @@ def test_what_waits_is_told_apart_from_what_is_counted_and_may_change(
     told = Told(uploader, generate, run, (GroupBy.SCOPE,))
     page = " ".join(told.page.decode().split())
     assert "2 wait for a person's decision (about 0.04 t CO2e by the best candidates)" in page
-    assert "2 of the figures, 0.90 t CO2e with credits as amounts, were listed" in page
+    assert "2 of the figures, 0.90 t CO2e with credits as amounts, are listed" in page
     assert "2 of these figures (0.90 t CO2e, credits as amounts) are listed for review" in page
     summary = {row[0]: row[1] for row in told.workbook.values["Summary"].iter_rows(
         values_only=True, max_col=2)}  # fmt: skip

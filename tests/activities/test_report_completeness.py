@@ -109,7 +109,7 @@ def test_what_is_listed_for_review_is_counted_in_the_figures_that_meet_the_crite
     key = report_key(ref.organization_id, ref.report_id, ReportFormat.PDF)
     shown = squeezed(pages(stored(uploader, key)))
     assert (
-        "2ofthefigures,1.00tCO2ewithcreditsasamounts,werelistedforreview(matchedwithlittleconfidence,orknowninpartonly)"
+        "2ofthefigures,1.00tCO2ewithcreditsasamounts,arelistedforreview(matchedwithlittleconfidence,orknowninpartonly)"
         in shown
     )
     kept = row_of(uploader, ref).contents
