@@ -18,6 +18,9 @@ METHODS = ("POST", "PUT", "PATCH", "DELETE")
 # In all objects of a body; the largest that we take has about a hundred. To tell of ten thousand
 # that are unknown would keep every other request waiting.
 MOST_NAMES = 2_000
+# Members and containers, by their commas and opening brackets: each may be a fault to be told, and
+# twenty thousand lists keep the collector of garbage busy.
+MOST_PARTS = 5_000
 
 
 class NotJson(ValueError):
@@ -84,6 +87,8 @@ def check(content_type: str, body: bytes) -> None:
             raise ApiError("unsupported_media_type", "JSON is sent in UTF-8.")
     if not body:
         return
+    if sum(map(body.count, (b",", b"[", b"{"))) > MOST_PARTS:
+        raise ApiError("malformed_request", f"The body has more than {MOST_PARTS:,} parts.")
     try:
         json.loads(body.decode("utf-8-sig"), object_pairs_hook=Names().once, parse_constant=refuse)
     except NotJson as error:

@@ -254,6 +254,20 @@ def test_a_body_of_thousands_of_names_is_not_looked_at(client, alpha, body) -> N
     assert told == "The body names more than 2,000 fields."
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/emission-factors", '{"search_terms": [' + "1," * 5_000 + "1]}"),
+        ("/v1/emissions/reports", "[" + "[]," * 2_600 + "[]]"),
+        ("/v1/auth/login", '{"email": [' + "{}," * 2_600 + "{}]}"),
+    ],
+)
+def test_a_body_of_thousands_of_parts_is_not_looked_at_by_anybody(client, path, body) -> None:
+    answer = client.post(path, content=body, headers={"Content-Type": "application/json"})
+    told = problem(answer, 400, "malformed_request")["detail"]
+    assert told == "The body has more than 5,000 parts."
+
+
 @pytest.mark.parametrize(("token", "most"), [(True, 64 * 1024), (False, 16 * 1024)])
 def test_json_has_the_measure_of_what_operations_take(client, alpha, token, most) -> None:
     headers = {"Content-Type": "application/json"} | (alpha.headers if token else {})
