@@ -6,12 +6,11 @@ import csv
 import datetime as dt
 import io
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import text
 from sqlmodel import Session
 
 from activities.report import GenerateReports
@@ -29,25 +28,15 @@ from db.queries import report_files
 from db.queries.emissions import EmissionFilter
 from db.queries.report_duplicates import duplicates
 from db.queries.report_fallbacks import fallbacks
-from runtime.adapters.renderer_csv import CsvRenderer
-from runtime.adapters.renderer_excel import ExcelRenderer
-from runtime.adapters.renderer_pdf import PdfRenderer, percent, tonnes_of, without_gaps
-from runtime.adapters.storage_local import LocalStorage
+from runtime.adapters.renderer_pdf import percent, tonnes_of, without_gaps
 from tests.activities.making_reports import Workbook, ask, made, pages, squeezed, stored
 from tests.activities.test_report import add, done, emission, row_of
+from tests.activities.test_report_formats import generate
 from tests.factories import Uploader
 
+__all__ = ["generate"]  # the fixture
+
 pytestmark = pytest.mark.timeout(240)
-
-
-@pytest.fixture
-def generate(worker_engine: Engine, storage: LocalStorage, tmp_path: Path) -> GenerateReports:
-    renderers = {
-        ReportFormat.CSV: CsvRenderer(),
-        ReportFormat.EXCEL: ExcelRenderer(),
-        ReportFormat.PDF: PdfRenderer(),
-    }
-    return GenerateReports(worker_engine, storage, renderers, work_dir=tmp_path / "work")
 
 
 @pytest.fixture
