@@ -57,11 +57,11 @@ def this_attempt() -> int:
     return max(1, activity.info().attempt - waits())
 
 
-def put_back(why: str) -> ApplicationError:
-    """Note that a batch of matching waits once more; return what sends it back."""
+def put_back(why: str, longest_s: int = _LONGEST_BATCH_S) -> ApplicationError:
+    """Note that a batch of matching waits once more, at most so long; return what sends it back."""
     waited = waits() + 1
     activity.heartbeat(waited)
-    return waits_its_turn(min(waited, _LONGEST_BATCH_S // _STEP_S), why)
+    return waits_its_turn(min(waited, longest_s // _STEP_S), why)
 
 
 def waits_its_turn(

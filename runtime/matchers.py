@@ -34,6 +34,7 @@ from runtime.settings import Settings
 KEPT_INDEXES, KEPT_OF_ONE = 6, 2
 # A batch that would have to wait longer for somebody else's index leaves its slot meanwhile.
 BUILDER_WAIT_S = 1.0
+BUILDER_AGAIN_S = 2
 
 
 @dataclass
@@ -99,7 +100,8 @@ class LibraryMatchers:
         """
         patience_s = BUILDER_WAIT_S if activity.in_activity() else -1
         if not self._building.acquire(timeout=patience_s):
-            raise put_back("waits until an index that is being built is done")
+            # Often: the builder has no queue, and whoever asks seldom would rarely find it free.
+            raise put_back("waits until an index that is being built is done", BUILDER_AGAIN_S)
         try:
             yield
         finally:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from itertools import permutations
 from typing import Any
 
@@ -99,6 +100,7 @@ def test_a_batch_leaves_its_slot_while_an_index_is_built_for_another(
     matchers.let.clear()
     kept: list[Any] = []
     environment = ActivityEnvironment()
+    environment.info = replace(environment.info, heartbeat_details=(9,))  # waited nine times
     environment.on_heartbeat = lambda *details: kept.append(details)
     with ThreadPoolExecutor(1) as pool:
         building = pool.submit(matchers.matcher_for, uploader.organization_id, NAMES[:1])
@@ -108,6 +110,10 @@ def test_a_batch_leaves_its_slot_while_an_index_is_built_for_another(
         matchers.let.set()
         building.result(30)
     assert caught.value.type == options.WAITS_ITS_TURN
-    assert kept == [(1,)]
+    assert kept == [(10,)]
+    # It asks again as soon as the first time: whoever asks seldom rarely finds a builder free.
+    delay = caught.value.next_retry_delay
+    assert delay is not None
+    assert delay <= timedelta(seconds=3)
     # And then it has its turn.
     assert environment.run(matchers.matcher_for, uploader.organization_id, NAMES[1:2])
